@@ -1,0 +1,51 @@
+# Two commands on a fresh machine: `make run` and `make test`. Each sets up what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: run dev test lint bench setup setup-dev lock clean
+
+run: setup
+	@$(BIN)/ecauto run
+
+dev: setup
+	@$(BIN)/ecauto dev
+
+test: setup-dev
+	@$(BIN)/python -m pytest
+
+lint: setup-dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+bench: setup-dev
+	@$(BIN)/python -m ecauto_pipeline_bench
+
+setup: $(VENV)/installed
+
+setup-dev: $(VENV)/installed-dev
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+lock: | $(BIN)/python
+	$(PIP) install uv
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The asset graph: one module a marketplace, a few lines an asset."""

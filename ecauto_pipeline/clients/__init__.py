@@ -1,0 +1,1 @@
+"""The marketplaces' APIs: the only HTTP."""

@@ -1,0 +1,176 @@
+"""One HTTP call to a JSON API: sent once, bounded, its failures told as our errors."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any, cast
+
+import httpx
+import orjson
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+
+from ecauto_pipeline.clock import Clock
+from ecauto_pipeline.errors import NoProof, Throttled, Unavailable
+from ecauto_pipeline.redaction import Redactor
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 30
+WHOLE_ANSWER = timedelta(seconds=120)
+"""Servers that send a byte now and then would never run into the time-out for reading."""
+
+MAX_BYTES = 32 * 1024 * 1024
+"""A hundred items with long descriptions are below one megabyte."""
+
+MAX_TRIES = 5
+
+SHOWN_CHARACTERS = 200
+"""How much of a marketplace's own words goes into a message."""
+
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class NotSent(Unavailable):
+    """The server was not reached: the call has had no effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer below HTTP 500; `body` is None when it is not a JSON object."""
+
+    status: int
+    body: dict[str, Any] | None
+
+    def object(self) -> dict[str, Any]:
+        """The JSON object.
+
+        Raises:
+            NoProof: the answer is something else: an error page, nothing, or half of it.
+        """
+        if self.body is None:
+            raise NoProof(f"the answer (HTTP {self.status}) is not the JSON it should be")
+        return self.body
+
+
+class JsonApi:
+    """Calls one server. Nothing is ever sent to another one: redirects are not followed."""
+
+    def __init__(
+        self, http: httpx.Client, endpoint: str, clock: Clock, redactor: Redactor | None = None
+    ) -> None:
+        self._http = http
+        self._clock = clock
+        self.endpoint = endpoint.rstrip("/")
+        self.host = httpx.URL(endpoint).netloc.decode()
+        self.redactor = redactor or Redactor()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        token: str = "",
+    ) -> Answer:
+        """Send the call once; `form` is its body, `token` its bearer token.
+
+        Raises:
+            NotSent: the server was not reached.
+            Throttled: it answered HTTP 429.
+            NoProof: its answer is too long, or a redirection.
+            Unavailable: it did not answer, or only that it failed.
+        """
+        until = self._clock.now() + WHOLE_ANSWER
+        headers = {"Accept": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            with self._http.stream(
+                method,
+                f"{self.endpoint}{path}",
+                params=query,
+                data=form,
+                headers=headers,
+                follow_redirects=False,
+            ) as response:
+                return _answer(response, self._content(response, until))
+        except _NOT_SENT as error:
+            raise NotSent(f"{self.host} cannot be reached ({type(error).__name__})") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(f"{self.host} did not answer ({type(error).__name__})") from None
+
+    def shown(self, words: object) -> str:
+        """The server's own words, fit for a message: one line, short, without secrets."""
+        line = " ".join(str(words or "").split())
+        return self.redactor.redact(line)[:SHOWN_CHARACTERS]
+
+    def _content(self, response: httpx.Response, until: datetime) -> bytes:
+        """The body, in bounded time and memory."""
+        content = bytearray()
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > MAX_BYTES:
+                raise NoProof(f"{self.host} sends more than {MAX_BYTES} bytes")
+            if self._clock.now() > until:
+                raise Unavailable(f"{self.host} sends its answer too slowly")
+        return bytes(content)
+
+
+def open_http() -> httpx.Client:
+    """A connection pool with our time-outs."""
+    return httpx.Client(
+        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+        follow_redirects=False,
+        headers={"User-Agent": "ecauto_pipeline/2"},
+    )
+
+
+def retrying(
+    clock: Clock,
+    again: Callable[[BaseException], bool],
+    chance: Callable[[], float] = random.random,
+) -> Retrying:
+    """Up to five tries, 1, 2, 4 and 8 seconds apart and a random part of a second more.
+
+    Only for calls that may be made twice; `again` says which failures are worth another try.
+    """
+
+    def pause(state: RetryCallState) -> float:
+        return float(2 ** (state.attempt_number - 1)) + chance()
+
+    return Retrying(
+        sleep=clock.sleep,
+        wait=pause,
+        stop=stop_after_attempt(MAX_TRIES),
+        retry=retry_if_exception(again),
+        reraise=True,
+    )
+
+
+def _answer(response: httpx.Response, content: bytes) -> Answer:
+    status = response.status_code
+    host = response.url.netloc.decode()
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise Throttled(f"{host} asks for fewer calls", _retry_after(response))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Unavailable(f"{host} failed (HTTP {status})")
+    if response.has_redirect_location or response.is_redirect:
+        raise NoProof(f"{host} redirects (HTTP {status}) instead of answering")
+    return Answer(status, _json_object(content))
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds, when the header holds a sane number of them."""
+    text = response.headers.get("Retry-After", "")[:6]
+    return float(text) if text.isascii() and text.isdecimal() else None
+
+
+def _json_object(content: bytes) -> dict[str, Any] | None:
+    try:
+        body: object = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    return cast("dict[str, Any]", body) if isinstance(body, dict) else None

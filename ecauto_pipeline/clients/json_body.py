@@ -1,0 +1,30 @@
+"""Walking through JSON that somebody else wrote: what is not there, or not so, reads as empty."""
+
+from typing import Any, cast
+
+import orjson
+
+
+def parsed(content: bytes) -> Any:
+    """The JSON in a body; None when it is none."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The objects in the value if it is an array, else none."""
+    if not isinstance(value, list):
+        return []
+    return [mapping(entry) for entry in cast("list[Any]", value) if isinstance(entry, dict)]
+
+
+def text(value: Any) -> str | None:
+    """The value if it is text with something in it."""
+    return value if isinstance(value, str) and value.strip() else None

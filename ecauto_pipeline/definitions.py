@@ -1,0 +1,17 @@
+"""The code location: adds up what the modules beside it define."""
+
+import dagster as dg
+
+from ecauto_pipeline import jobs, loggers, resources, schedules, sensors
+from ecauto_pipeline.assets import amazon, base_shop
+
+defs = dg.Definitions(
+    assets=[*amazon.ALL, *base_shop.ALL],
+    jobs=jobs.ALL,
+    schedules=schedules.ALL,
+    sensors=sensors.ALL,
+    resources=resources.ALL,
+    loggers=loggers.ALL,
+    # A killed multiprocess run leaves its step process behind, writing beside the retried run.
+    executor=dg.in_process_executor,
+)

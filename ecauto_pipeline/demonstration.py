@@ -1,0 +1,61 @@
+"""Without credentials: the sandbox, and a demonstration v1.0 database to take over."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ecauto_pipeline.errors import Misconfigured
+from ecauto_pipeline.sandbox.demo_v1 import write_demo_v1
+from ecauto_pipeline.sandbox.server import Sandbox, demo_sandbox
+from ecauto_pipeline.settings import set_environment
+
+PORT = 8765
+RATE_MULTIPLIER = 20
+"""The demonstration runs at twenty times the real quotas, so that it ends in seconds."""
+
+FOLDER = "demonstration"
+"""Below the data folder: the sandbox's memory, and the v1.0 folder that is taken over."""
+
+
+def sandbox_environment(url: str, multiplier: float) -> Mapping[str, str]:
+    """The settings that lead to a sandbox; they stand in for the real ones of one process."""
+    return {
+        "ECAUTO_AMAZON__ENDPOINT": url,
+        "ECAUTO_AMAZON__LWA_ENDPOINT": url,
+        "ECAUTO_BASE__ENDPOINT": url,
+        "ECAUTO_RATE_MULTIPLIER": str(multiplier),
+        "SP_API_REFRESH_TOKEN": "sandbox-refresh-token",
+        "LWA_APP_ID": "sandbox-application",
+        "LWA_CLIENT_SECRET": "sandbox-client-secret",
+    }
+
+
+@contextmanager
+def demonstration(data_dir: Path) -> Generator[Path]:
+    """A sandbox that this process's settings lead to; gives the v1.0 folder to take over."""
+    folder = data_dir / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with _sandbox(str(folder / "sandbox.db")) as sandbox:
+        write_demo_v1(folder / "v1", sandbox.world)
+        set_environment(sandbox_environment(sandbox.url, RATE_MULTIPLIER))
+        yield folder / "v1"
+
+
+def refuse_demonstration_data(data_dir: Path) -> None:
+    """Keep real shops apart from a database that was made for the demonstration.
+
+    Raises:
+        Misconfigured: the data folder holds the demonstration.
+    """
+    if (data_dir / FOLDER).exists():
+        raise Misconfigured(
+            f"{data_dir} holds the demonstration, which must not meet real shops: remove it, or set"
+            " ECAUTO_DATA_DIR to another folder"
+        )
+
+
+def _sandbox(state: str) -> Sandbox:
+    try:
+        return demo_sandbox(PORT, rate_multiplier=RATE_MULTIPLIER, state=state)
+    except OSError:  # Somebody else listens there: any free port will do.
+        return demo_sandbox(0, rate_multiplier=RATE_MULTIPLIER, state=state)

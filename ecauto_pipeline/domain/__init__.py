@@ -1,0 +1,1 @@
+"""Records and decisions: pure, without I/O."""

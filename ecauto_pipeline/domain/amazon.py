@@ -1,0 +1,215 @@
+"""What Amazon answers about a product, and what may be concluded from it.
+
+The rule of the house: an answer that is not proof is `unknown`, keeps the old value, and is never
+read as "out of stock".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+NOW = "NOW"
+"""The `availabilityType` of an offer that ships at once."""
+
+
+class Fact(StrEnum):
+    """A kind of fact about a product, with a TTL of its own."""
+
+    CATALOG = "catalog"
+    CLASSIFICATION = "classification"
+    PRICE = "price"
+    STOCK = "stock"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogItem:
+    """What the catalog says of an ASIN; None where it says nothing."""
+
+    asin: str
+    title: str | None = None
+    description: str | None = None
+    brand: str | None = None
+    classification: str | None = None
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompetitivePrice:
+    """One ASIN of getCompetitivePricing: the new buy-box price and how many offer it new.
+
+    `price_jpy` is ListingPrice + Shipping. None means that the answer does not say: sole sellers
+    have no competitive price, and some answers hold nothing but identifiers.
+    """
+
+    asin: str
+    status: str
+    price_jpy: int | None = None
+    points: int = 0
+    new_offers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One new offer of getItemOffers(Batch), in whole yen."""
+
+    listing_price_jpy: int
+    shipping_jpy: int
+    points: int
+    seller_id: str
+    availability: str | None
+    fulfilled_by_amazon: bool
+    buy_box_winner: bool
+
+    @property
+    def price_jpy(self) -> int:
+        """What is paid: points are kept apart."""
+        return self.listing_price_jpy + self.shipping_jpy
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOffers:
+    """One ASIN of getItemOffers(Batch): its status and its new offers, at most the 20 lowest.
+
+    The counts are of all there are: `total_offers` of every condition, `new_offers` of new ones;
+    None when the answer does not say.
+    """
+
+    asin: str
+    status: str
+    offers: tuple[Offer, ...] = ()
+    total_offers: int | None = None
+    new_offers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuyFrom:
+    """Whose offers count: `any`, `fba` (fulfilled by Amazon) or `amazon` (sold by Amazon)."""
+
+    who: str = "any"
+    amazon_seller_ids: tuple[str, ...] = ()
+
+    def counts(self, offer: Offer) -> bool:
+        """Whether the offer ships now and comes from where we buy."""
+        if offer.availability != NOW:
+            return False
+        if self.who == "amazon":
+            return offer.seller_id in self.amazon_seller_ids
+        return self.who == "any" or offer.fulfilled_by_amazon
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer proves: in stock at a price, out of stock, or (None) nothing."""
+
+    in_stock: bool | None
+    reason: str
+    price_jpy: int | None = None
+    points: int = 0
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether anything was proven."""
+        return self.in_stock is not None
+
+
+def unknown(reason: str) -> Verdict:
+    """Nothing was proven."""
+    return Verdict(None, reason)
+
+
+def judge_offers(answer: ItemOffers, buy_from: BuyFrom) -> Verdict:
+    """What the offers of an ASIN prove."""
+    if answer.status == "NoBuyableOffers":
+        return Verdict(in_stock=False, reason="NoBuyableOffers: not offered for sale")
+    if answer.status != "Success":
+        return unknown(answer.status or "no status")
+    if not answer.offers:
+        return _judge_without_offers(answer)
+    if any(offer.availability is None and _might_count(offer, buy_from) for offer in answer.offers):
+        return unknown("an offer does not say when it ships")
+    counting = [offer for offer in answer.offers if buy_from.counts(offer)]
+    if not counting:
+        return _judge_without_counting(answer)
+    winner = next((offer for offer in counting if offer.buy_box_winner), None)
+    best = winner or min(counting, key=lambda offer: offer.price_jpy)
+    reason = "buy-box offer" if winner else "cheapest offer that counts"
+    return Verdict(in_stock=True, reason=reason, price_jpy=best.price_jpy, points=best.points)
+
+
+def _judge_without_offers(answer: ItemOffers) -> Verdict:
+    if answer.total_offers is None:
+        return unknown("an answer without offers and without their number")
+    if answer.new_offers:
+        return unknown(f"{answer.new_offers} new offers counted, none shown")
+    return Verdict(in_stock=False, reason="no new offer")
+
+
+def _judge_without_counting(answer: ItemOffers) -> Verdict:
+    if (answer.new_offers or 0) > len(answer.offers):
+        return unknown(f"only {len(answer.offers)} of {answer.new_offers} new offers were shown")
+    return Verdict(in_stock=False, reason="no new offer that ships now")
+
+
+def _might_count(offer: Offer, buy_from: BuyFrom) -> bool:
+    if buy_from.who == "amazon":
+        return offer.seller_id in buy_from.amazon_seller_ids
+    return buy_from.who == "any" or offer.fulfilled_by_amazon
+
+
+def judge_competitive_price(answer: CompetitivePrice) -> Verdict:
+    """What a sweep suggests: a new buy-box price and someone who offers it, or nothing.
+
+    It never proves "out of stock": a sole seller has no competitive price, and a count of new
+    offers says neither who sells nor when it ships.
+    """
+    if answer.status != "Success":
+        return unknown(answer.status or "no status")
+    if answer.price_jpy is None:
+        return unknown("no competitive price")
+    if not answer.new_offers:
+        return unknown("a price, but no new offer counted")
+    return Verdict(
+        in_stock=True, reason="new buy-box price", price_jpy=answer.price_jpy, points=answer.points
+    )
+
+
+class DetailNeed(StrEnum):
+    """Why an ASIN's offers are read after the sweep, most urgent first."""
+
+    INCONCLUSIVE = "inconclusive"
+    CHANGED = "changed"
+    UNCONFIRMED = "unconfirmed"
+    RECHECK = "recheck"
+
+
+DETAIL_ORDER: Sequence[DetailNeed] = tuple(DetailNeed)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOffers:
+    """What is known of an ASIN before a sweep; None: never known."""
+
+    asin: str
+    listed: bool
+    in_stock: bool | None = None
+    price_jpy: int | None = None
+    swept_price_jpy: int | None = None
+    new_offers: int | None = None
+    offers_checked: bool = False
+
+
+def detail_need(known: KnownOffers, swept: CompetitivePrice) -> DetailNeed | None:
+    """Whether a sweep's answer is enough, or the offers themselves must be read, and why.
+
+    A product that is on no shop needs no proof beyond the sweep. One that is listed does: a price
+    that ships next month looks the same in the sweep as one that ships today.
+    """
+    verdict = judge_competitive_price(swept)
+    if not verdict.is_proof:
+        return DetailNeed.INCONCLUSIVE
+    if not known.listed:
+        return DetailNeed.CHANGED if known.in_stock is False else None
+    if not known.offers_checked:
+        return DetailNeed.UNCONFIRMED
+    same = (known.swept_price_jpy, known.new_offers) == (swept.price_jpy, swept.new_offers)
+    return DetailNeed.RECHECK if same and known.in_stock else DetailNeed.CHANGED

@@ -1,0 +1,60 @@
+"""What can be launched by name: selections of assets, and the take-over of v1.0."""
+
+import dagster as dg
+
+from ecauto_pipeline import ops
+from ecauto_pipeline.assets.amazon import FACT_KEYS
+from ecauto_pipeline.assets.base_shop import WRITE_KEYS
+from ecauto_pipeline.domain.amazon import Fact
+from ecauto_pipeline.domain.base_shop import Kind
+
+price_refresh = dg.define_asset_job(
+    "price_refresh",
+    [FACT_KEYS[Fact.PRICE]],
+    description="Fetch the prices that are missing or older than their TTL.",
+)
+stock_refresh = dg.define_asset_job(
+    "stock_refresh",
+    [FACT_KEYS[Fact.STOCK]],
+    description="Fetch the stock that is missing or older than its TTL.",
+)
+catalog_refresh = dg.define_asset_job(
+    "catalog_refresh",
+    [FACT_KEYS[Fact.CATALOG], FACT_KEYS[Fact.CLASSIFICATION]],
+    description="Fetch catalog and classification that are missing or older than their TTLs.",
+)
+amazon_refresh = dg.define_asset_job(
+    "amazon_refresh",
+    list(FACT_KEYS.values()),
+    description="The Amazon half of the inventory sync: all that is due, side by side.",
+)
+price_sync = dg.define_asset_job(
+    "price_sync",
+    [WRITE_KEYS[Kind.PRICE]],
+    description="Write the prices that differ enough to the BASE shops.",
+)
+visibility_sync = dg.define_asset_job(
+    "visibility_sync",
+    [WRITE_KEYS[Kind.VISIBILITY]],
+    description="Hide on the BASE shops what is sold out, show what is back.",
+)
+base_sync = dg.define_asset_job(
+    "base_sync",
+    list(WRITE_KEYS.values()),
+    description="The BASE half of the inventory sync: visibility first, then prices.",
+)
+base_mirror = dg.define_asset_job(
+    "base_mirror",
+    ["base_listings"],
+    description="Read all items of the BASE shops and compare them with our listings.",
+)
+
+
+@dg.job(description="Take over a v1.0 database, with its tokens, accounts and pricing.")
+def import_v1() -> None:
+    """One step: `ecauto import-v1 PATH`."""
+    ops.import_v1()
+
+
+AMAZON = [price_refresh, stock_refresh, catalog_refresh, amazon_refresh]
+ALL = [*AMAZON, price_sync, visibility_sync, base_sync, base_mirror, import_v1]

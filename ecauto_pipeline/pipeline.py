@@ -1,0 +1,272 @@
+"""Everything opened: database, stores, clients and flows, from the settings in force."""
+
+import hashlib
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import sqlalchemy as sa
+
+from ecauto_pipeline import redaction
+from ecauto_pipeline.clients.amazon import BATCH, COMPETITIVE_PRICING, AmazonClient
+from ecauto_pipeline.clients.amazon_auth import AmazonCredentials, LwaTokens
+from ecauto_pipeline.clients.base_auth import BaseTokens
+from ecauto_pipeline.clients.base_shop import BaseShopClient, CallBudget
+from ecauto_pipeline.clients.http import JsonApi, open_http
+from ecauto_pipeline.clients.rate_limit import Pacer
+from ecauto_pipeline.clock import Clock, SystemClock
+from ecauto_pipeline.domain.accounts import Account
+from ecauto_pipeline.domain.amazon import BuyFrom, Fact
+from ecauto_pipeline.domain.base_shop import Breaker
+from ecauto_pipeline.domain.freshness import FreshnessRules, Scope
+from ecauto_pipeline.domain.import_report import ImportReport
+from ecauto_pipeline.domain.pricing import PriceBand, PriceRule
+from ecauto_pipeline.errors import AccountStopped, Misconfigured
+from ecauto_pipeline.settings import Settings, load_settings
+from ecauto_pipeline.storage import database, migrate
+from ecauto_pipeline.storage.accounts import AccountStore
+from ecauto_pipeline.storage.cipher import Cipher
+from ecauto_pipeline.storage.import_v1 import ImportStore
+from ecauto_pipeline.storage.listings import ListingStore
+from ecauto_pipeline.storage.product_files import FOLDER, ProductFiles
+from ecauto_pipeline.storage.products import ProductStore
+from ecauto_pipeline.storage.rate_buckets import RateBuckets, RateWindows
+from ecauto_pipeline.sync.amazon import AmazonRefresher, OnWait, RefreshPlan
+from ecauto_pipeline.sync.base_shop import BaseShopSync
+from ecauto_pipeline.sync.import_v1 import import_v1
+from ecauto_pipeline.sync.progress import Progress, Silent
+
+PROOF_TTLS = 2
+"""A fact older than so many of its TTLs neither shows a listing nor reprices it."""
+
+
+class Pipeline:
+    """What the assets, sensors and commands work with; opened once per process or run."""
+
+    def __init__(
+        self, read_settings: Callable[[], Settings] = load_settings, clock: Clock | None = None
+    ) -> None:
+        self._read_settings = read_settings
+        self.settings = read_settings()
+        self.clock = clock or SystemClock()
+        self.redactor = redaction.Redactor(_secrets(self.settings))
+        self._show_secrets_again = redaction.install(self.redactor)
+        self.engine: sa.Engine = database.open_engine(self.settings.database)
+        migrate.upgrade(self.engine)
+
+    def close(self) -> None:
+        """Close all connections."""
+        if "_http" in self.__dict__:
+            self._http.close()
+        self.engine.dispose()
+        self._show_secrets_again()
+
+    @cached_property
+    def products(self) -> ProductStore:
+        """The caches of Amazon's facts."""
+        return ProductStore(self.engine, self.clock, self.freshness_rules)
+
+    @cached_property
+    def listings(self) -> ListingStore:
+        """Listings and decisions."""
+        return ListingStore(self.engine, self.clock)
+
+    @cached_property
+    def accounts(self) -> AccountStore:
+        """BASE accounts and their tokens."""
+        cipher = Cipher(self.settings.secret_key.get_secret_value())
+        return AccountStore(self.engine, cipher, self.clock)
+
+    @cached_property
+    def rate_buckets(self) -> RateBuckets:
+        """The quotas shared by all processes."""
+        return RateBuckets(self.engine, self.clock)
+
+    @cached_property
+    def freshness_rules(self) -> FreshnessRules:
+        """The TTLs in force."""
+        ttl, refresh = self.settings.ttl, self.settings.refresh
+        return FreshnessRules(
+            ttl={
+                Fact.CATALOG: ttl.catalog,
+                Fact.CLASSIFICATION: ttl.classification,
+                Fact.PRICE: ttl.price,
+                Fact.STOCK: ttl.stock,
+            },
+            tiered=refresh.policy == "tiered",
+            hot=timedelta(days=refresh.hot_days),
+            warm=timedelta(days=refresh.warm_days),
+        )
+
+    @cached_property
+    def refresher(self) -> AmazonRefresher:
+        """Refreshes the caches."""
+        amazon = self.settings.amazon
+        return AmazonRefresher(
+            store=self.products,
+            files=ProductFiles(self.settings.data_dir / FOLDER),
+            client_for=self._amazon_client,
+            clock=self.clock,
+            rules=self.freshness_rules,
+            buy_from=BuyFrom(amazon.buy_from, amazon.seller_ids),
+        )
+
+    def refresh_plan(self, scope: Scope) -> RefreshPlan:
+        """What to fetch, and for how long: no more than the sweep's quota reaches in that time."""
+        refresh = self.settings.refresh
+        per_second = self.settings.amazon.rates[COMPETITIVE_PRICING].per_second
+        reach = refresh.time_budget.total_seconds() * per_second * BATCH
+        return RefreshPlan(
+            scope=scope,
+            time_budget=refresh.time_budget,
+            recheck_budget=refresh.recheck_budget,
+            limit=int(reach * self.settings.rate_multiplier) + BATCH,
+        )
+
+    def base_shop_sync(self, progress: Progress | None = None) -> BaseShopSync:
+        """Writes to BASE shops; `progress` hears of waits."""
+        pricing, breaker = self.settings.pricing, self.settings.breaker
+        on_wait = (progress or Silent()).waiting
+        return BaseShopSync(
+            store=self.listings,
+            client_for=lambda account_id: self.base_shop_client(account_id, on_wait),
+            clock=self.clock,
+            rule=PriceRule(
+                markup=pricing.markup,
+                min_difference_jpy=pricing.min_difference_jpy,
+                round_to=pricing.round_to,
+                bands=[PriceBand(band.up_to_jpy, band.markup) for band in pricing.bands],
+                floor_jpy=pricing.floor_jpy,
+                ceiling_jpy=pricing.ceiling_jpy,
+            ),
+            breaker=Breaker(breaker.max_hidden_share, breaker.max_repriced_share),
+            proof_age=PROOF_TTLS * self.settings.ttl.price,
+        )
+
+    def import_v1(self, source: Path, *, dry_run: bool) -> ImportReport:
+        """Take over v1.0.
+
+        Raises:
+            Misconfigured: there is nothing to take over, or it is not v1.0's.
+        """
+        return import_v1(
+            source,
+            ImportStore(self.engine),
+            self.accounts,
+            self.clock,
+            toml_file=self.settings.data_dir / "ecauto.toml",
+            dry_run=dry_run,
+        )
+
+    def base_accounts(self, only: str | None = None) -> list[Account]:
+        """The active accounts, or the one named.
+
+        Raises:
+            Misconfigured: there is no account of that id.
+        """
+        known = self.accounts.accounts(self.settings.base.accounts)
+        if only is None:
+            return [account for account in known if account.active]
+        found = [account for account in known if account.id == only]
+        if not found:
+            ids = ", ".join(account.id for account in known) or "none is configured"
+            raise Misconfigured(f"--account {only}: there is no such account ({ids})")
+        return found
+
+    def account_ids(self) -> list[str]:
+        """All accounts there are: configured, imported, or with listings of their own."""
+        known = [account.id for account in self.accounts.accounts(self.settings.base.accounts)]
+        return sorted({*known, *self.listings.accounts()})
+
+    def base_shop_client(self, account_id: str, on_wait: OnWait | None = None) -> BaseShopClient:
+        """The client of an account.
+
+        Raises:
+            Misconfigured: there is no such account.
+            AccountStopped: the account is switched off.
+        """
+        account = self.base_accounts(account_id)[0]
+        if not account.active:
+            raise AccountStopped(f"{account.label} is switched off (active = false)")
+        settings = self.settings
+        host = urlsplit(settings.base.endpoint).netloc
+        pacer = Pacer(self.rate_buckets, self.clock, on_wait)
+        windows = RateWindows(self.engine, self.clock)
+        api = JsonApi(self._http, settings.base.endpoint, self.clock, self.redactor)
+        budget = CallBudget(
+            account, host, pacer, windows, self.clock, multiplier=settings.rate_multiplier
+        )
+        return BaseShopClient(api, self.base_tokens(account), budget, self.clock)
+
+    def base_tokens(self, account: Account) -> BaseTokens:
+        """The account's access tokens."""
+        api = JsonApi(self._http, self.settings.base.endpoint, self.clock, self.redactor)
+
+        def reload() -> Account | None:
+            accounts = self.accounts.accounts(self._read_settings().base.accounts)
+            return next((each for each in accounts if each.id == account.id), None)
+
+        return BaseTokens(account, self.accounts, api, self.clock, reload)
+
+    def _amazon_client(self, clock: Clock, on_wait: OnWait) -> AmazonClient:
+        amazon = self.settings.amazon
+        client = AmazonClient(
+            endpoint=amazon.endpoint,
+            marketplace_id=amazon.marketplace_id,
+            account=_fingerprint(self._amazon_credentials()),
+            tokens=self._lwa_tokens,
+            pacer=Pacer(self.rate_buckets, clock, on_wait),
+            clock=clock,
+            jitter=random.Random(),  # noqa: S311 - spreads retries, keeps no secret
+        )
+        for operation, rate in amazon.rates.items():
+            per_second = rate.per_second * self.settings.rate_multiplier
+            client.configure_quota(operation, per_second, rate.burst)
+        return client
+
+    @cached_property
+    def _http(self) -> httpx.Client:
+        return open_http()
+
+    @cached_property
+    def _lwa_tokens(self) -> LwaTokens:
+        return LwaTokens(
+            self._amazon_credentials,
+            endpoint=self.settings.amazon.lwa_endpoint,
+            http=self._http,
+            clock=self.clock,
+        )
+
+    def _amazon_credentials(self) -> AmazonCredentials:
+        """Read again each time: a secret may have been rotated since."""
+        settings = self._read_settings()
+        self.redactor.add(*_secrets(settings))
+        return AmazonCredentials(
+            settings.sp_api_refresh_token.get_secret_value(),
+            settings.lwa_app_id.get_secret_value(),
+            settings.lwa_client_secret.get_secret_value(),
+        )
+
+
+def _fingerprint(credentials: AmazonCredentials) -> str:
+    """Names a selling account in its quotas without telling its credentials."""
+    account = f"{credentials.app_id}/{credentials.refresh_token}".encode()
+    return hashlib.blake2b(account, digest_size=4).hexdigest()
+
+
+def _secrets(settings: Settings) -> list[str]:
+    accounts = settings.base.accounts
+    fields = [
+        settings.secret_key,
+        settings.sp_api_refresh_token,
+        settings.lwa_client_secret,
+        settings.dagster_postgres_url,
+        *(account.client_secret for account in accounts),
+        *(account.refresh_token for account in accounts),
+    ]
+    password = sa.make_url(settings.database).password
+    return [value for field in fields if (value := field.get_secret_value())] + [password or ""]

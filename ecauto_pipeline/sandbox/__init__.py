@@ -1,0 +1,1 @@
+"""The marketplaces on loopback: one HTTP server that speaks their wire formats."""

@@ -1,0 +1,121 @@
+"""How much each marketplace lets through, as published, times a multiplier."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+from ecauto_pipeline.clock import Clock
+
+JAPAN = timezone(timedelta(hours=9), "JST")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A token bucket's refill and size."""
+
+    per_second: float
+    burst: float
+
+
+AMAZON_ALLOWANCES: Mapping[str, Allowance] = {
+    "searchCatalogItems": Allowance(2, 2),
+    "getCatalogItem": Allowance(2, 2),
+    "getCompetitivePricing": Allowance(0.5, 1),
+    "getItemOffers": Allowance(0.5, 1),
+    "getItemOffersBatch": Allowance(0.1, 1),
+}
+
+
+class TokenBuckets:
+    """A bucket for each operation of Amazon's; full to begin with."""
+
+    def __init__(self, clock: Clock, multiplier: float = 1.0) -> None:
+        self._clock = clock
+        self._multiplier = multiplier
+        self._levels: dict[str, tuple[float, datetime]] = {}
+        self._lock = threading.Lock()
+
+    def rate(self, operation: str) -> float:
+        """What the header x-amzn-RateLimit-Limit tells: requests a second."""
+        return AMAZON_ALLOWANCES[operation].per_second * self._multiplier
+
+    def take(self, operation: str) -> bool:
+        """Take one token, if there is one."""
+        now = self._clock.now()
+        size = max(1.0, AMAZON_ALLOWANCES[operation].burst * self._multiplier)
+        with self._lock:
+            level, at = self._levels.get(operation, (size, now))
+            waited = max(0.0, (now - at).total_seconds())
+            level = min(size, level + waited * self.rate(operation))
+            granted = level >= 1 - 1e-9
+            self._levels[operation] = (level - granted, now)
+        return granted
+
+
+class Counters(Protocol):
+    """Numbers that survive a restart."""
+
+    def count(self, account_id: str, window: str) -> int:
+        """How much was counted in a window."""
+        ...
+
+    def add(self, account_id: str, window: str) -> None:
+        """Count one more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A limit of BASE's that a call would break: its error and description."""
+
+    error: str
+    description: str
+
+
+HOUR = Exceeded(
+    "hour_api_limit",
+    "1時間のAPIの利用回数を超えました。時間が経ってから再度アクセスしてください。",
+)
+DAY = Exceeded(
+    "day_api_limit",
+    "1日のAPIの利用上限を超えました。日付が変わってからもう一度アクセスしてください。",
+)
+ADDS = Exceeded("exceed_daily_limit", "1日の商品登録数の上限を超えました。")
+
+
+class ShopQuotas:
+    """BASE's limits for each account: they start afresh at :00 and at midnight in Japan."""
+
+    CALLS_AN_HOUR = 5_000
+    CALLS_A_DAY = 100_000
+    ADDS_A_DAY = 1_000
+
+    def __init__(self, counters: Counters, clock: Clock, multiplier: float = 1.0) -> None:
+        self._counters = counters
+        self._clock = clock
+        self._multiplier = multiplier
+
+    def take_call(self, account_id: str) -> Exceeded | None:
+        """Count a call, or say which limit forbids it."""
+        now = self._clock.now().astimezone(JAPAN)
+        hour, day = f"hour {now:%Y-%m-%d %H}", f"day {now:%Y-%m-%d}"
+        if self._full(account_id, hour, self.CALLS_AN_HOUR):
+            return HOUR
+        if self._full(account_id, day, self.CALLS_A_DAY):
+            return DAY
+        self._counters.add(account_id, hour)
+        self._counters.add(account_id, day)
+        return None
+
+    def take_add(self, account_id: str) -> Exceeded | None:
+        """Count an added item, or say that the day's are used up."""
+        window = f"adds {self._clock.now().astimezone(JAPAN):%Y-%m-%d}"
+        if self._full(account_id, window, self.ADDS_A_DAY):
+            return ADDS
+        self._counters.add(account_id, window)
+        return None
+
+    def _full(self, account_id: str, window: str, limit: int) -> bool:
+        return self._counters.count(account_id, window) >= limit * self._multiplier

@@ -1,0 +1,62 @@
+"""What is launched by the clock, in Japan time; a job whose last run still goes on is skipped."""
+
+import dagster as dg
+
+from ecauto_pipeline import jobs
+from ecauto_pipeline.domain.asin import SHARDS
+from ecauto_pipeline.partitions import ALL_SHARDS, range_tags
+
+TIMEZONE = "Asia/Tokyo"
+
+_GOING_ON = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def _launch(
+    context: dg.ScheduleEvaluationContext, job_name: str, tags: dict[str, str]
+) -> dg.RunRequest | dg.SkipReason:
+    going_on = dg.RunsFilter(job_name=job_name, statuses=_GOING_ON)
+    if context.instance.get_runs(going_on, limit=1):
+        return dg.SkipReason(f"{job_name} still goes on")
+    return dg.RunRequest(tags=tags)
+
+
+@dg.schedule(
+    job=jobs.price_refresh,
+    cron_schedule="0 2 * * *",
+    execution_timezone=TIMEZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def price_refresh_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """All shards at 02:00."""
+    return _launch(context, "price_refresh", ALL_SHARDS)
+
+
+@dg.schedule(
+    job=jobs.stock_refresh,
+    cron_schedule="0 * * * *",
+    execution_timezone=TIMEZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def stock_refresh_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """All shards at every full hour."""
+    return _launch(context, "stock_refresh", ALL_SHARDS)
+
+
+@dg.schedule(
+    job=jobs.catalog_refresh,
+    cron_schedule="10 * * * *",
+    execution_timezone=TIMEZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def catalog_refresh_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """The shard of the hour, so that a day covers all."""
+    shard = SHARDS[context.scheduled_execution_time.hour]
+    return _launch(context, "catalog_refresh", range_tags(shard, shard))
+
+
+ALL = [price_refresh_nightly, stock_refresh_hourly, catalog_refresh_hourly]

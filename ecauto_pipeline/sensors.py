@@ -1,0 +1,82 @@
+"""What is launched by events: the BASE half after the Amazon half, and the watermarks."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ecauto_pipeline import jobs
+from ecauto_pipeline.assets.amazon import WATERMARK_KEYS, expired_rows
+from ecauto_pipeline.domain.amazon import Fact
+from ecauto_pipeline.partitions import account_range_tags
+from ecauto_pipeline.resources import opened_pipeline
+
+if TYPE_CHECKING:
+    from ecauto_pipeline.storage.products import ProductStore
+
+LAUNCHED_BY = "ecauto/launched_by"
+"""The tag of a run that another program follows up itself."""
+
+WATERMARKS_EVERY_SECONDS = 300
+
+
+def follow_up(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """The BASE half for all active accounts, once an Amazon half has ended, well or not.
+
+    What it fetched before it failed is proven all the same, and a sold-out listing must not wait.
+    """
+    if LAUNCHED_BY in context.dagster_run.tags:
+        return dg.SkipReason("the command that launched the run goes on by itself")
+    with opened_pipeline() as pipeline:
+        accounts = [account.id for account in pipeline.base_accounts()]
+    if not accounts:
+        return dg.SkipReason("no active BASE account")
+    tags = account_range_tags(context.instance, accounts)
+    return dg.RunRequest(run_key=context.dagster_run.run_id, tags=tags)
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[jobs.price_refresh, jobs.stock_refresh, jobs.amazon_refresh],
+    request_job=jobs.base_sync,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=5,
+)
+def base_half_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """Launches `base_sync` when a refresh has succeeded."""
+    return follow_up(context)
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.FAILURE,
+    monitored_jobs=[jobs.price_refresh, jobs.stock_refresh, jobs.amazon_refresh],
+    request_job=jobs.base_sync,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=5,
+)
+def base_half_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """Launches `base_sync` when a refresh has failed part of the way."""
+    return follow_up(context)
+
+
+@dg.sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=WATERMARKS_EVERY_SECONDS,
+)
+def freshness_watermarks(_context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Marks each kind of fact of which no row is older than its TTL."""
+    with opened_pipeline() as pipeline:
+        events = watermarks(pipeline.products)
+    return dg.SensorResult(asset_events=events) if events else dg.SkipReason("rows are expired")
+
+
+def watermarks(products: "ProductStore") -> list[dg.AssetMaterialization]:
+    """A materialization for each watermark that holds now."""
+    counted = ((fact, *expired_rows(products, fact)) for fact in Fact)
+    return [
+        dg.AssetMaterialization(WATERMARK_KEYS[fact], metadata={"rows": total})
+        for fact, expired, total in counted
+        if not expired
+    ]
+
+
+ALL = [base_half_after_success, base_half_after_failure, freshness_watermarks]

@@ -1,0 +1,101 @@
+"""Opening the database, and the few places where SQLite and PostgreSQL differ."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+
+from ecauto_pipeline.errors import DatabaseUnusable
+
+BUSY_TIMEOUT_SECONDS = 30
+"""How long a SQLite writer waits for its turn before it fails."""
+
+BATCH_ROWS = 500
+"""Rows a statement: SQLite allows 32,766 variables."""
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+_JSON: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine for `sqlite:///…` or `postgresql…`; the folder of a SQLite file is made.
+
+    Raises:
+        DatabaseUnusable: the address names no database that this program speaks.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        raise DatabaseUnusable("ECAUTO_DATABASE_URL is not a database address") from None
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg2")
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed)
+    if parsed.drivername == "postgresql+psycopg2":
+        return sa.create_engine(parsed, pool_pre_ping=True, **_JSON)
+    raise DatabaseUnusable(
+        f"ECAUTO_DATABASE_URL: {parsed.drivername} is not supported; use sqlite or postgresql"
+    )
+
+
+def _open_sqlite(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, **_JSON)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        """WAL lets readers go on while one writes; NORMAL is durable against a killed process."""
+        connection.isolation_level = None  # transactions begin where SQLAlchemy says, see below
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        """A transaction that will write takes the lock at once, so that it cannot deadlock."""
+        writes = connection.get_execution_options().get("writes", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def reading(engine: sa.Engine) -> sa.Engine:
+    """The same engine for transactions that only read: they never wait for a writer."""
+    return engine.execution_options(writes=False)
+
+
+def upsert(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    update: Iterable[str] | None = None,
+) -> None:
+    """Insert the rows; where the primary key is there, overwrite `update` (default: all given)."""
+    if not rows:
+        return
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    keys = [column.name for column in table.primary_key]
+    changed = list(update) if update is not None else [name for name in rows[0] if name not in keys]
+    statement = insert(table)
+    statement = (
+        statement.on_conflict_do_update(
+            index_elements=keys, set_={name: statement.excluded[name] for name in changed}
+        )
+        if changed
+        else statement.on_conflict_do_nothing(index_elements=keys)
+    )
+    for start in range(0, len(rows), BATCH_ROWS):
+        connection.execute(statement, [dict(row) for row in rows[start : start + BATCH_ROWS]])

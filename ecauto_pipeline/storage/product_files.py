@@ -1,0 +1,90 @@
+"""v1.0's file cache, `{ASIN}.json`, as a second layer behind the database.
+
+A file carries a checksum over what this program wrote: torn, hand-edited and v1.0's own files fail
+it, are ignored (v1.0 wrote API errors down as "out of stock") and are rewritten.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+FOLDER = Path("cache") / "amazon_products"
+"""Below the data folder."""
+
+_KEYS: Mapping[str, str] = {
+    "asin": "asin",
+    "title_ja": "title_ja",
+    "title_en": "title_en",
+    "description_ja": "description_ja",
+    "description_en": "description_en",
+    "category": "category",
+    "brand": "brand",
+    "images": "images",
+    "price_jpy": "amazon_price_jpy",
+    "price": "amazon_price_jpy",
+    "points": "amazon_points",
+    "in_stock": "amazon_in_stock",
+    "basic_info_updated_at": "catalog_updated_at",
+    "classification_updated_at": "classification_updated_at",
+    "price_updated_at": "price_updated_at",
+    "stock_updated_at": "stock_updated_at",
+    "cached_at": "last_fetched_at",
+}
+"""v1.0's keys, and the columns they hold."""
+
+_TIMES = tuple(key for key in _KEYS if key.endswith("_at"))
+_CHECKSUM = "checksum"
+
+
+class ProductFiles:
+    """The folder of `{ASIN}.json` files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made = False
+
+    def read(self, asin: str) -> dict[str, Any] | None:
+        """The columns of a product as last written; None when there is no file to be trusted."""
+        try:
+            content = (self._folder / f"{asin}.json").read_bytes()
+            stored = orjson.loads(content)
+        except (OSError, orjson.JSONDecodeError):
+            return None
+        return _columns(cast("dict[str, Any]", stored), asin) if isinstance(stored, dict) else None
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the files of these products, each at once; a full disk costs only the cache."""
+        with contextlib.suppress(OSError):
+            if not self._made:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._made = True
+            for row in rows:
+                self._replace(row)
+
+    def _replace(self, row: Mapping[str, Any]) -> None:
+        stored = {key: row[column] for key, column in _KEYS.items()}
+        stored[_CHECKSUM] = _checksum(stored)
+        path = self._folder / f"{row['asin']}.json"
+        temporary = path.with_suffix(".tmp")
+        temporary.write_bytes(orjson.dumps(stored, option=orjson.OPT_INDENT_2))
+        temporary.replace(path)
+
+
+def _checksum(stored: Mapping[str, Any]) -> str:
+    content = orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def _columns(stored: dict[str, Any], asin: str) -> dict[str, Any] | None:
+    checksum = stored.pop(_CHECKSUM, None)
+    if stored.get("asin") != asin or checksum != _checksum(stored):
+        return None
+    for key in _TIMES:
+        if stored[key] is not None:
+            stored[key] = datetime.fromisoformat(stored[key])
+    return {column: stored[key] for key, column in _KEYS.items()}

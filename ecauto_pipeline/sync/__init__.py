@@ -1,0 +1,1 @@
+"""The flows: read, decide, write. Nothing here knows Dagster."""

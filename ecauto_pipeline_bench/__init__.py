@@ -1,0 +1,1 @@
+"""Measurements: scripts that print ratios beside the goals they are to reach."""
