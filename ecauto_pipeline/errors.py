@@ -5,6 +5,8 @@ EcautoError
 │   ├── CredentialsRejected  the marketplace does not accept the credentials
 │   └── DatabaseUnusable     the database cannot be opened, or is of another revision
 ├── Unavailable              wait, then try again; nothing is known about the effect
+│   ├── NotSent              the server was not reached: there was no effect
+│   ├── NotServed            the server says that it serves nobody now (HTTP 503)
 │   ├── Throttled            the quota is used up (HTTP 429)
 │   └── NoProof              an answer came, but it proves nothing (HTML, empty, cut off)
 ├── Deferred                 do the rest later, without counting it as failed
@@ -33,6 +35,14 @@ class DatabaseUnusable(Misconfigured):
 
 class Unavailable(EcautoError):
     """No usable answer came; the call may or may not have had an effect."""
+
+
+class NotSent(Unavailable):
+    """The server was not reached: the call has had no effect."""
+
+
+class NotServed(Unavailable):
+    """The server says that it serves nobody now, as during maintenance (HTTP 503)."""
 
 
 class Throttled(Unavailable):

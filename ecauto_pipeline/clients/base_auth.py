@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from ecauto_pipeline.clients.http import Answer, JsonApi, NotSent
+from ecauto_pipeline.clients.http import Answer, JsonApi
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.accounts import Account, AccountState, Shop, Tokens
 from ecauto_pipeline.errors import (
@@ -24,6 +24,8 @@ from ecauto_pipeline.errors import (
     ItemGone,
     Misconfigured,
     NoProof,
+    NotSent,
+    NotServed,
     Rejected,
     Throttled,
     Unavailable,
@@ -74,6 +76,9 @@ class TokenStore(Protocol):
         """Keep all others from refreshing."""
         ...
 
+
+_NOT_SPENT = (NotSent, NotServed, Throttled, Deferred, Misconfigured, Rejected)
+"""After these the refresh token is still good: the call was not carried out."""
 
 _TOKEN = re.compile(r"[!-~]+")
 """What may stand in a header."""
@@ -316,7 +321,7 @@ class BaseTokens:
             try:
                 return self._first_try(started)
             except Unavailable as error:
-                if isinstance(error, NotSent | Throttled):
+                if isinstance(error, NotSent | NotServed | Throttled):
                     raise
             if self._usable(started):
                 return started.access_token
@@ -327,7 +332,7 @@ class BaseTokens:
         self._store.save_tokens(self._account.id, started)
         try:
             return self._refresh(started)
-        except (NotSent, Throttled, Deferred, Misconfigured, Rejected):
+        except _NOT_SPENT:
             self._store.set_refresh_started(self._account.id, None)
             raise
 
@@ -339,7 +344,7 @@ class BaseTokens:
         stopped = self.stop(AccountState.NEEDS_REAUTH, lost)
         try:
             return self._refresh(tokens)
-        except (NotSent, Throttled, Deferred, Misconfigured, Rejected):
+        except _NOT_SPENT:
             self._store.set_state(self._account.id, AccountState.OK)
             raise
         except Unavailable:

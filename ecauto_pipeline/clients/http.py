@@ -12,7 +12,7 @@ import orjson
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from ecauto_pipeline.clock import Clock
-from ecauto_pipeline.errors import NoProof, Throttled, Unavailable
+from ecauto_pipeline.errors import NoProof, NotSent, NotServed, Throttled, Unavailable
 from ecauto_pipeline.redaction import Redactor
 
 CONNECT_SECONDS = 10
@@ -30,10 +30,6 @@ SHOWN_CHARACTERS = 200
 
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-
-
-class NotSent(Unavailable):
-    """The server was not reached: the call has had no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +151,8 @@ def _answer(response: httpx.Response, content: bytes) -> Answer:
     host = response.url.netloc.decode()
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Throttled(f"{host} asks for fewer calls", _retry_after(response))
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        raise NotServed(f"{host} is not available now (HTTP 503)")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Unavailable(f"{host} failed (HTTP {status})")
     if response.has_redirect_location or response.is_redirect:

@@ -180,6 +180,11 @@ class DetailNeed(StrEnum):
     CHANGED = "changed"
     UNCONFIRMED = "unconfirmed"
     RECHECK = "recheck"
+    SPARE = "spare"
+
+
+OPTIONAL_DETAILS = frozenset({DetailNeed.RECHECK, DetailNeed.SPARE})
+"""Details without which the sweep's own answer stands."""
 
 
 DETAIL_ORDER: Sequence[DetailNeed] = tuple(DetailNeed)
@@ -201,14 +206,17 @@ class KnownOffers:
 def detail_need(known: KnownOffers, swept: CompetitivePrice) -> DetailNeed | None:
     """Whether a sweep's answer is enough, or the offers themselves must be read, and why.
 
-    A product that is on no shop needs no proof beyond the sweep. One that is listed does: a price
-    that ships next month looks the same in the sweep as one that ships today.
+    A product that is on no shop needs no proof beyond the sweep, and gets it only from quota to
+    spare. One that is listed does: a price that ships next month looks the same in the sweep as
+    one that ships today.
     """
     verdict = judge_competitive_price(swept)
     if not verdict.is_proof:
         return DetailNeed.INCONCLUSIVE
     if not known.listed:
-        return DetailNeed.CHANGED if known.in_stock is False else None
+        if known.in_stock is False:
+            return DetailNeed.CHANGED
+        return None if known.offers_checked else DetailNeed.SPARE
     if not known.offers_checked:
         return DetailNeed.UNCONFIRMED
     same = (known.swept_price_jpy, known.new_offers) == (swept.price_jpy, swept.new_offers)

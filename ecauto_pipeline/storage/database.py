@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
 from ecauto_pipeline.errors import DatabaseUnusable
+from ecauto_pipeline.storage.file_lock import locked_file
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a SQLite writer waits for its turn before it fails."""
@@ -57,7 +58,7 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
         """WAL lets readers go on while one writes; NORMAL is durable against a killed process."""
         connection.isolation_level = None  # transactions begin where SQLAlchemy says, see below
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(cursor, url.database)
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
@@ -69,6 +70,19 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _switch_to_wal(cursor: Any, path: str | None) -> None:
+    """Once per file; processes that open a new one together would find it locked otherwise."""
+    if not path or path == ":memory:" or _journal_mode(cursor) == "wal":
+        return
+    with locked_file(Path(path).parent / "locks" / "wal.lock"):
+        if _journal_mode(cursor) != "wal":
+            cursor.execute("PRAGMA journal_mode = WAL")
+
+
+def _journal_mode(cursor: Any) -> str:
+    return cursor.execute("PRAGMA journal_mode").fetchone()[0]
 
 
 def reading(engine: sa.Engine) -> sa.Engine:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ecauto_pipeline.clients.amazon import BATCH, AmazonClient
 from ecauto_pipeline.clock import Clock, StoppableClock
 from ecauto_pipeline.domain.amazon import (
+    OPTIONAL_DETAILS,
     BuyFrom,
     CatalogItem,
     CompetitivePrice,
@@ -174,7 +175,7 @@ class _Run:
             self._report.calls = self._client.calls
             self._client.close()
         for left in self._details.take(len(self._offers)):
-            if left.need != DetailNeed.RECHECK:
+            if left.need not in OPTIONAL_DETAILS:
                 self._report.add_outcome(Outcome(left.due, OFFER_FACTS, Result.DEFERRED))
 
     def _tell_wait(self, bucket: str, seconds: float) -> None:
@@ -225,8 +226,9 @@ class _Run:
             need = detail_need(due.known, swept)
             if need is not None:
                 details.append(Detail(due, need, swept))
-            if need in {None, DetailNeed.RECHECK}:
-                verdict = _UNCHANGED if need else judge_competitive_price(swept)
+            if need is None or need in OPTIONAL_DETAILS:
+                confirmed = need == DetailNeed.RECHECK
+                verdict = _UNCHANGED if confirmed else judge_competitive_price(swept)
                 proven.append((due, OffersUpdate(due.asin, verdict, swept)))
         self._save(proven, emit)
         for detail in details:
@@ -261,7 +263,7 @@ class _Run:
                 return
             except Unavailable as problem:
                 failures += 1
-                asked = [d.due for d in details if d.need != DetailNeed.RECHECK]
+                asked = [d.due for d in details if d.need not in OPTIONAL_DETAILS]
                 self._give_up(asked, OFFER_FACTS, problem, emit)
                 continue
             failures = 0
@@ -281,7 +283,7 @@ class _Run:
                 continue
             verdict = judge_offers(answer, self._buy_from) if answer else unknown(_ABSENT)
             update = OffersUpdate(due.asin, verdict, detail.swept, detailed=True)
-            if detail.need != DetailNeed.RECHECK:
+            if detail.need not in OPTIONAL_DETAILS:
                 judged.append((due, update))
             elif verdict.is_proof:
                 rechecked.append((due, update))

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ecauto_pipeline.clock import StoppableClock
-from ecauto_pipeline.domain.amazon import DETAIL_ORDER, CompetitivePrice, DetailNeed
+from ecauto_pipeline.domain.amazon import (
+    DETAIL_ORDER,
+    OPTIONAL_DETAILS,
+    CompetitivePrice,
+    DetailNeed,
+)
 from ecauto_pipeline.domain.freshness import Due
 
 
@@ -67,9 +72,15 @@ class DetailQueue:
             return [heapq.heappop(self._heap)[2] for _ in range(min(count, len(self._heap)))]
 
     def until(self, deadline: datetime) -> datetime:
-        """Until when the next one may wait for its turn; a mere re-check, not for long."""
+        """Until when the next one may wait for its turn.
+
+        A mere re-check may not wait for long after the sweep, what is only to spare not at all.
+        """
         with self._changed:
-            urgent = bool(self._heap) and self._heap[0][2].need != DetailNeed.RECHECK
-            if urgent or self._complete_at is None:
+            if self._complete_at is None or not self._heap:
                 return deadline
-            return min(deadline, self._complete_at + self._recheck_budget)
+            need = self._heap[0][2].need
+            if need not in OPTIONAL_DETAILS:
+                return deadline
+            budget = self._recheck_budget if need == DetailNeed.RECHECK else timedelta(0)
+            return min(deadline, self._complete_at + budget)

@@ -11,7 +11,6 @@ import pytest
 import sqlalchemy as sa
 
 from ecauto_pipeline.clients.base_auth import MAX_REFUSALS, SCOPES, authorize_url
-from ecauto_pipeline.clients.http import NotSent
 from ecauto_pipeline.domain.accounts import AccountState, Tokens
 from ecauto_pipeline.errors import (
     AccountStopped,
@@ -19,6 +18,8 @@ from ecauto_pipeline.errors import (
     EcautoError,
     Misconfigured,
     NoProof,
+    NotSent,
+    NotServed,
     Rejected,
     Throttled,
     Unavailable,
@@ -61,7 +62,7 @@ PAIR = answer(
 
 LOST = [
     Scripted(drop=True),
-    Scripted(b"<html>", 503),
+    Scripted(b"<html>", 502),
     Scripted(b""),
     Scripted(PAIR.body[:40]),
     answer({"token_type": "bearer"}),
@@ -205,11 +206,17 @@ def test_a_lost_answer_after_rotation_is_tried_once_more_and_then_a_person_must_
     assert sandbox.calls(TOKEN) == 2
 
 
-@pytest.mark.parametrize("kind", [FaultKind.DROP_BEFORE, FaultKind.ERROR_503_HTML])
-def test_a_refresh_that_never_arrived_is_made_up_for(
-    rig: Rig, sandbox: Sandbox, kind: FaultKind
-) -> None:
-    sandbox.faults.replace([Fault(TOKEN, kind, times=1)])
+def test_a_shop_under_maintenance_locks_nobody_out(rig: Rig, sandbox: Sandbox) -> None:
+    sandbox.faults.replace([Fault(TOKEN, FaultKind.ERROR_503_HTML, times=5)])
+    for _ in range(5):
+        with pytest.raises(NotServed):
+            rig.tokens().access_token()
+    assert shop_of(rig, rig.tokens().access_token()) == SEED.shop_id
+    assert stored(rig).state is AccountState.OK
+
+
+def test_a_refresh_that_never_arrived_is_made_up_for(rig: Rig, sandbox: Sandbox) -> None:
+    sandbox.faults.replace([Fault(TOKEN, FaultKind.DROP_BEFORE, times=1)])
     assert shop_of(rig, rig.tokens().access_token()) == SEED.shop_id
     assert sandbox.calls(TOKEN) == 2
     assert stored(rig).refresh_started_at is None
