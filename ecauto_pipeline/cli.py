@@ -39,9 +39,10 @@ def main() -> None:
     try:
         status: Any = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _say(f"ecauto: {error.format_message()}")
         status = error.exit_code
     except click.exceptions.Abort:
+        _say("ecauto: interrupted; what was done until then is kept")
         status = 130
     except Misconfigured as error:
         _say(f"ecauto: {error}")
@@ -61,7 +62,7 @@ def cli() -> None:
 @click.option("--price-only", is_flag=True, help="Only prices.")
 @click.option("--stock-only", is_flag=True, help="Only stock and visibility.")
 @_account_option
-@click.option("--dry-run", is_flag=True, help="Decide and write the decisions down, call nothing.")
+@click.option("--dry-run", is_flag=True, help="Decide, note it, write nothing to BASE.")
 @click.option("--accept-large-change", is_flag=True, help="Let this run past the breaker.")
 @_json_option
 def sync(
@@ -173,7 +174,7 @@ def dev() -> int:
         host, port = UI_ADDRESS
         command = [sys.executable, "-m", "dagster", "dev", "-h", host, "-p", port]
         command += ["-w", str(PROJECT / "workspace.yaml")]
-        return _run_until_interrupted(command, PROJECT)
+        return _run_until_interrupted(command)
 
 
 @contextmanager
@@ -209,10 +210,10 @@ def _import_v1(path: Path, *, dry_run: bool, as_json: bool) -> int:
 
     with _opened() as (_, instance):
         config = {"path": str(path.absolute()), "dry_run": dry_run}
-        run_ended = run_job(instance, "import_v1", ops={"import_v1": config})
+        run_ended = run_job(instance, "import_v1", ops={"take_over_v1": config})
         if not run_ended.succeeded:
             raise Misconfigured(run_ended.error_message)
-        report = run_ended.result.output_for_node("import_v1")
+        report = run_ended.result.output_for_node("take_over_v1")
     lines = report.pop("lines")
     _answer(report, lines, as_json=as_json)
     return 0
@@ -239,11 +240,10 @@ def _opened_pipeline() -> "Generator[Pipeline]":
         pipeline.close()
 
 
-def _run_until_interrupted(command: list[str], folder: Path) -> int:
+def _run_until_interrupted(command: list[str]) -> int:
     """Run it in a process group of its own, which is interrupted and then ended as a whole."""
     process = subprocess.Popen(  # noqa: S603 - our own command
         command,
-        cwd=folder,
         start_new_session=True,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -267,4 +267,5 @@ def _answer(shown: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> No
 
 
 def _say(message: str) -> None:
-    click.echo(message, err=True)
+    """One line on stderr, whatever a database driver made of its message."""
+    click.echo(" ".join(message.split()), err=True)

@@ -3,10 +3,10 @@
 import dagster as dg
 
 from ecauto_pipeline import jobs, loggers, resources, schedules, sensors
-from ecauto_pipeline.assets import amazon, base_shop
+from ecauto_pipeline.assets import amazon, base_shop, uploads
 
 defs = dg.Definitions(
-    assets=[*amazon.ALL, *base_shop.ALL],
+    assets=[*amazon.ALL, *base_shop.ALL, *uploads.ALL],
     jobs=jobs.ALL,
     schedules=schedules.ALL,
     sensors=sensors.ALL,

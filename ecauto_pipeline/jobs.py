@@ -5,6 +5,7 @@ import dagster as dg
 from ecauto_pipeline import ops
 from ecauto_pipeline.assets.amazon import FACT_KEYS
 from ecauto_pipeline.assets.base_shop import WRITE_KEYS
+from ecauto_pipeline.assets.uploads import QUEUE_KEY, UPLOADS_KEY
 from ecauto_pipeline.domain.amazon import Fact
 from ecauto_pipeline.domain.base_shop import Kind
 
@@ -43,6 +44,16 @@ base_sync = dg.define_asset_job(
     list(WRITE_KEYS.values()),
     description="The BASE half of the inventory sync: visibility first, then prices.",
 )
+queue_fill = dg.define_asset_job(
+    "queue_fill",
+    [QUEUE_KEY],
+    description="Queue every pending listing that was never queued.",
+)
+upload = dg.define_asset_job(
+    "upload",
+    [UPLOADS_KEY],
+    description="Look up what is unknown, then upload what is due, exactly once.",
+)
 base_mirror = dg.define_asset_job(
     "base_mirror",
     ["base_listings"],
@@ -53,8 +64,8 @@ base_mirror = dg.define_asset_job(
 @dg.job(description="Take over a v1.0 database, with its tokens, accounts and pricing.")
 def import_v1() -> None:
     """One step: `ecauto import-v1 PATH`."""
-    ops.import_v1()
+    ops.take_over_v1()
 
 
 AMAZON = [price_refresh, stock_refresh, catalog_refresh, amazon_refresh]
-ALL = [*AMAZON, price_sync, visibility_sync, base_sync, base_mirror, import_v1]
+ALL = [*AMAZON, price_sync, visibility_sync, base_sync, queue_fill, upload, base_mirror, import_v1]

@@ -4,21 +4,27 @@ So whatever a command does shows up in the UI, with the same numbers.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 
 from ecauto_pipeline.definitions import defs
+from ecauto_pipeline.errors import Misconfigured
 from ecauto_pipeline.loggers import PEOPLE
 from ecauto_pipeline.run_locks import reap_lost_runs
 from ecauto_pipeline.sensors import LAUNCHED_BY
-from ecauto_pipeline.settings import dagster_home, set_environment
+from ecauto_pipeline.settings import dagster_home, load_settings, set_environment
+from ecauto_pipeline.storage import database
 
 PROJECT = Path(__file__).resolve().parent.parent
 """Where dagster.yaml and workspace.yaml stand, beside this package."""
+
+
+_INTERRUPTIONS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +37,18 @@ class JobRun:
     error_class: str
     error_message: str
     result: dg.ExecuteInProcessResult
-
-    @property
-    def materializations(self) -> list[dg.AssetMaterialization]:
-        """What the run materialized."""
-        events = self.result.get_asset_materialization_events()
-        return [event.step_materialization_data.materialization for event in events]
-
-    @property
-    def observations(self) -> list[dg.AssetObservation]:
-        """What the run observed."""
-        events = self.result.get_asset_observation_events()
-        return [event.asset_observation_data.asset_observation for event in events]
+    materializations: Sequence[dg.AssetMaterialization]
+    observations: Sequence[dg.AssetObservation]
 
 
 def prepare_dagster_home() -> Path:
     """The folder DAGSTER_HOME names, with the project's dagster.yaml in it."""
     home = dagster_home()
-    home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
+    except OSError as error:
+        raise Misconfigured(f"DAGSTER_HOME: {error.filename}: {error.strerror}") from None
     set_environment({"DAGSTER_HOME": str(home)})
     return home
 
@@ -57,9 +56,24 @@ def prepare_dagster_home() -> Path:
 def open_instance() -> dg.DagsterInstance:
     """The project's instance, once runs whose process is gone have been ended."""
     prepare_dagster_home()
+    _require_dagster_database()
     instance = dg.DagsterInstance.get()
     reap_lost_runs(instance)
     return instance
+
+
+def _require_dagster_database() -> None:
+    """Dagster itself would try for six seconds, and end in a traceback."""
+    url = load_settings().dagster_postgres_url.get_secret_value()
+    if not url:
+        return
+    engine = database.open_engine(url)
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        raise Misconfigured(f"ECAUTO_DAGSTER_POSTGRES_URL: {error.orig}") from None
+    finally:
+        engine.dispose()
 
 
 def run_job(
@@ -69,7 +83,11 @@ def run_job(
     tags: Mapping[str, str] | None = None,
     ops: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> JobRun:
-    """Run a job to its end; `ops` holds the config of each op by its name."""
+    """Run a job to its end; `ops` holds the config of each op by its name.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM ended it; Dagster takes note of it and returns.
+    """
     config: dict[str, Any] = {
         "loggers": {PEOPLE: {}},
         "ops": {name: {"config": dict(values)} for name, values in (ops or {}).items()},
@@ -80,8 +98,25 @@ def run_job(
         tags={LAUNCHED_BY: "ecauto", "dagster/max_retries": "0", **(tags or {})},
         raise_on_error=False,
     )
+
+    def logged(kind: str) -> list[dg.DagsterEvent]:
+        """From the log: a step that fails takes its events out of the result."""
+        entries = instance.all_logs(result.run_id, of_type=dg.DagsterEventType[f"ASSET_{kind}"])
+        return [entry.get_dagster_event() for entry in entries]
+
     error_class, error_message = _error(result)
-    return JobRun(job_name, result.run_id, result.success, error_class, error_message, result)
+    if error_class in _INTERRUPTIONS:
+        raise KeyboardInterrupt
+    return JobRun(
+        job_name,
+        result.run_id,
+        result.success,
+        error_class,
+        error_message,
+        result,
+        [event.step_materialization_data.materialization for event in logged("MATERIALIZATION")],
+        [event.asset_observation_data.asset_observation for event in logged("OBSERVATION")],
+    )
 
 
 def _error(result: dg.ExecuteInProcessResult) -> tuple[str, str]:

@@ -16,7 +16,7 @@ class ImportConfig(dg.Config):
 
 
 @dg.op(required_resource_keys={PIPELINE}, out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
-def import_v1(context: dg.OpExecutionContext, config: ImportConfig) -> dict[str, Any]:
+def take_over_v1(context: dg.OpExecutionContext, config: ImportConfig) -> dict[str, Any]:
     """Take over a v1.0 folder or `master.db`; the original is only read."""
     report = pipeline_of(context).import_v1(Path(config.path), dry_run=config.dry_run)
     numbers = report.as_dict()

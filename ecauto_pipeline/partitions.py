@@ -41,3 +41,12 @@ def account_range_tags(instance: dg.DagsterInstance, accounts: list[str]) -> dic
         instance.add_dynamic_partitions(BASE_ACCOUNTS.name, new)
     order = [account for account in [*known, *new] if account in accounts]
     return range_tags(order[0], order[-1])
+
+
+GOING_ON = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+"""The states of a run that is not over: another one for the same partitions has to wait."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,8 @@ from ecauto_pipeline.domain.base_shop import Breaker
 from ecauto_pipeline.domain.freshness import FreshnessRules, Scope
 from ecauto_pipeline.domain.import_report import ImportReport
 from ecauto_pipeline.domain.pricing import PriceBand, PriceRule
-from ecauto_pipeline.errors import AccountStopped, Misconfigured
+from ecauto_pipeline.domain.uploads import JAPAN, UploadRules
+from ecauto_pipeline.errors import AccountStopped, DatabaseUnusable, EcautoError, Misconfigured
 from ecauto_pipeline.settings import Settings, load_settings
 from ecauto_pipeline.storage import database, migrate
 from ecauto_pipeline.storage.accounts import AccountStore
@@ -35,28 +36,49 @@ from ecauto_pipeline.storage.listings import ListingStore
 from ecauto_pipeline.storage.product_files import FOLDER, ProductFiles
 from ecauto_pipeline.storage.products import ProductStore
 from ecauto_pipeline.storage.rate_buckets import RateBuckets, RateWindows
-from ecauto_pipeline.sync.amazon import AmazonRefresher, OnWait, RefreshPlan
+from ecauto_pipeline.storage.screening_files import read_rules
+from ecauto_pipeline.storage.screenings import ScreeningStore
+from ecauto_pipeline.storage.upload_attempts import Checkpoint, UploadAttempts
+from ecauto_pipeline.storage.upload_queue import UploadQueue
+from ecauto_pipeline.sync.amazon import AmazonRefresher, OffersCheck, OnWait, RefreshPlan
 from ecauto_pipeline.sync.base_shop import BaseShopSync
 from ecauto_pipeline.sync.import_v1 import import_v1
+from ecauto_pipeline.sync.lookup import LookupReport, resolve_unknown
 from ecauto_pipeline.sync.progress import Progress, Silent
+from ecauto_pipeline.sync.queue import fill_queue
+from ecauto_pipeline.sync.screening import Screener
+from ecauto_pipeline.sync.upload import Fence, Uploader
+
+UPLOAD_SHARE = 0.9
+"""Of an account's calls an hour, so much may go into uploads; prices and stock have the rest."""
 
 PROOF_TTLS = 2
 """A fact older than so many of its TTLs neither shows a listing nor reprices it."""
 
 
 class Pipeline:
-    """What the assets, sensors and commands work with; opened once per process or run."""
+    """What the assets, sensors and commands work with; opened once per process or run.
+
+    `checkpoint` hears of each boundary between the statements of an upload.
+    """
 
     def __init__(
-        self, read_settings: Callable[[], Settings] = load_settings, clock: Clock | None = None
+        self,
+        read_settings: Callable[[], Settings] = load_settings,
+        clock: Clock | None = None,
+        checkpoint: Checkpoint = lambda _: None,
     ) -> None:
         self._read_settings = read_settings
+        self._checkpoint = checkpoint
         self.settings = read_settings()
         self.clock = clock or SystemClock()
         self.redactor = redaction.Redactor(_secrets(self.settings))
         self._show_secrets_again = redaction.install(self.redactor)
-        self.engine: sa.Engine = database.open_engine(self.settings.database)
-        migrate.upgrade(self.engine)
+        try:
+            self.engine = _open_database(self.settings)
+        except EcautoError:
+            self._show_secrets_again()
+            raise
 
     def close(self) -> None:
         """Close all connections."""
@@ -127,22 +149,28 @@ class Pipeline:
             limit=int(reach * self.settings.rate_multiplier) + BATCH,
         )
 
+    @cached_property
+    def price_rule(self) -> PriceRule:
+        """How a selling price follows from Amazon's."""
+        pricing = self.settings.pricing
+        return PriceRule(
+            markup=pricing.markup,
+            min_difference_jpy=pricing.min_difference_jpy,
+            round_to=pricing.round_to,
+            bands=[PriceBand(band.up_to_jpy, band.markup) for band in pricing.bands],
+            floor_jpy=pricing.floor_jpy,
+            ceiling_jpy=pricing.ceiling_jpy,
+        )
+
     def base_shop_sync(self, progress: Progress | None = None) -> BaseShopSync:
         """Writes to BASE shops; `progress` hears of waits."""
-        pricing, breaker = self.settings.pricing, self.settings.breaker
+        breaker = self.settings.breaker
         on_wait = (progress or Silent()).waiting
         return BaseShopSync(
             store=self.listings,
             client_for=lambda account_id: self.base_shop_client(account_id, on_wait),
             clock=self.clock,
-            rule=PriceRule(
-                markup=pricing.markup,
-                min_difference_jpy=pricing.min_difference_jpy,
-                round_to=pricing.round_to,
-                bands=[PriceBand(band.up_to_jpy, band.markup) for band in pricing.bands],
-                floor_jpy=pricing.floor_jpy,
-                ceiling_jpy=pricing.ceiling_jpy,
-            ),
+            rule=self.price_rule,
             breaker=Breaker(breaker.max_hidden_share, breaker.max_repriced_share),
             proof_age=PROOF_TTLS * self.settings.ttl.price,
         )
@@ -182,7 +210,9 @@ class Pipeline:
         known = [account.id for account in self.accounts.accounts(self.settings.base.accounts)]
         return sorted({*known, *self.listings.accounts()})
 
-    def base_shop_client(self, account_id: str, on_wait: OnWait | None = None) -> BaseShopClient:
+    def base_shop_client(
+        self, account_id: str, on_wait: OnWait | None = None, *, share: float = 1.0
+    ) -> BaseShopClient:
         """The client of an account.
 
         Raises:
@@ -198,9 +228,96 @@ class Pipeline:
         windows = RateWindows(self.engine, self.clock)
         api = JsonApi(self._http, settings.base.endpoint, self.clock, self.redactor)
         budget = CallBudget(
-            account, host, pacer, windows, self.clock, multiplier=settings.rate_multiplier
+            account,
+            host,
+            pacer,
+            windows,
+            self.clock,
+            multiplier=settings.rate_multiplier,
+            share=share,
         )
         return BaseShopClient(api, self.base_tokens(account), budget, self.clock)
+
+    @cached_property
+    def upload_queue(self) -> UploadQueue:
+        """The upload queue as a whole."""
+        return UploadQueue(self.engine, self.clock)
+
+    def fill_queue(
+        self, account_ids: Collection[str], *, limit: int | None = None, held: bool = False
+    ) -> dict[str, int]:
+        """Queue these accounts' pending listings that were never queued; how many, by account."""
+        accounts = [each for each in self.base_accounts() if each.id in account_ids]
+        return fill_queue(
+            self.upload_queue, accounts, self.clock, self.upload_rules, limit=limit, held=held
+        )
+
+    @cached_property
+    def upload_rules(self) -> UploadRules:
+        """How long uploads take, and how often they are tried."""
+        upload = self.settings.upload
+        return UploadRules(
+            lease=upload.lease,
+            late_apply=upload.late_apply,
+            visibility_lag=upload.visibility_lag,
+            look_again_after=upload.look_again_after,
+            max_retries=upload.max_retries,
+            from_hour=upload.from_hour,
+            to_hour=upload.to_hour,
+            call_timeout=self.settings.base.timeout,
+        )
+
+    @cached_property
+    def upload_attempts(self) -> UploadAttempts:
+        """What workers do to the queue's rows."""
+        return UploadAttempts(self.engine, self.clock, self.upload_rules, self._checkpoint)
+
+    @cached_property
+    def screener(self) -> Screener:
+        """The screening rules in force.
+
+        Raises:
+            Misconfigured: a rule file is malformed.
+        """
+        return Screener(read_rules(self.settings.data_dir / "screening"), self.screenings)
+
+    @cached_property
+    def screenings(self) -> ScreeningStore:
+        """What the rules said of products, and what people decided."""
+        return ScreeningStore(self.engine, self.clock)
+
+    def resolve_unknown(self, account_id: str) -> LookupReport:
+        """Find out what became of the account's uploads whose answers were lost."""
+        client = self.base_shop_client(account_id)
+        return resolve_unknown(self.upload_attempts, client, self.upload_rules, account_id)
+
+    def uploader(self, account_id: str, fence: Fence) -> Uploader:
+        """Uploads the account's due rows."""
+        account = self.base_accounts(account_id)[0]
+        return Uploader(
+            queue=self.upload_queue,
+            attempts=self.upload_attempts,
+            client=self.base_shop_client(account_id, share=UPLOAD_SHARE),
+            clock=self.clock,
+            rules=self.upload_rules,
+            price_rule=self.price_rule,
+            screen=self.screener.accept,
+            fresh_check=OffersCheck(
+                self.products,
+                self._amazon_client(self.clock, Silent().waiting),
+                self.refresher.buy_from,
+            ),
+            take_daily_slot=lambda: self._take_daily_slot(account),
+            fence=fence,
+        )
+
+    def _take_daily_slot(self, account: Account) -> bool:
+        """Count one items/add of the account's day, which begins at midnight in Japan."""
+        now = self.clock.now().astimezone(JAPAN)
+        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        windows = RateWindows(self.engine, self.clock)
+        host = urlsplit(self.settings.base.endpoint).netloc
+        return windows.take(f"{host}/{account.id}/items_add", today, account.daily_upload_limit)
 
     def base_tokens(self, account: Account) -> BaseTokens:
         """The account's access tokens."""
@@ -230,7 +347,7 @@ class Pipeline:
 
     @cached_property
     def _http(self) -> httpx.Client:
-        return open_http()
+        return open_http(self.settings.base.timeout.total_seconds())
 
     @cached_property
     def _lwa_tokens(self) -> LwaTokens:
@@ -250,6 +367,17 @@ class Pipeline:
             settings.lwa_app_id.get_secret_value(),
             settings.lwa_client_secret.get_secret_value(),
         )
+
+
+def _open_database(settings: Settings) -> sa.Engine:
+    """The database, at the revision of this program; its folder is made."""
+    try:
+        engine = database.open_engine(settings.database)
+        migrate.upgrade(engine)
+    except OSError as error:
+        name = "ECAUTO_DATABASE_URL" if settings.database_url else "ECAUTO_DATA_DIR"
+        raise DatabaseUnusable(f"{name}: {error.filename}: {error.strerror}") from None
+    return engine
 
 
 def _fingerprint(credentials: AmazonCredentials) -> str:

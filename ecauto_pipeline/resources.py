@@ -34,7 +34,8 @@ def opened_pipeline() -> "Generator[Pipeline]":
 @contextmanager
 def pipeline_resource(context: dg.InitResourceContext) -> "Generator[Pipeline]":
     """The pipeline, opened for one run, which is marked as alive meanwhile."""
-    with opened_pipeline() as pipeline, held_run_lock(context.instance, context.run_id):
+    run_id = context.run.run_id if context.run else None
+    with opened_pipeline() as pipeline, held_run_lock(context.instance, run_id):
         yield pipeline
 
 

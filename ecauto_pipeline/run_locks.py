@@ -6,8 +6,9 @@ and would otherwise keep its pool slot for ever.
 """
 
 import fcntl
+import os
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -30,9 +31,15 @@ def held_run_lock(instance: dg.DagsterInstance | None, run_id: str | None) -> Ge
         yield
         return
     path = _folder(instance) / f"{run_id}.lock"
-    with locked_file(path):
-        yield
-    path.unlink(missing_ok=True)
+    unseen = path.with_suffix(".new")
+    with locked_file(unseen):
+        # Under its name only once it is locked, and gone before it is free: whoever finds a free
+        # one may be sure that the process has died.
+        unseen.rename(path)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def reap_lost_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -42,13 +49,12 @@ def reap_lost_runs(instance: dg.DagsterInstance) -> list[str]:
 
 def _freed_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.glob("*.lock")):
-        with path.open("r") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield path
-            path.unlink(missing_ok=True)
+        # Its run, or another reaper, may be quicker.
+        with suppress(FileNotFoundError, BlockingIOError), path.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                yield path
+                path.unlink()
 
 
 def _reap(instance: dg.DagsterInstance, run_id: str) -> bool:

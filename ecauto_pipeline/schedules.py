@@ -4,22 +4,15 @@ import dagster as dg
 
 from ecauto_pipeline import jobs
 from ecauto_pipeline.domain.asin import SHARDS
-from ecauto_pipeline.partitions import ALL_SHARDS, range_tags
+from ecauto_pipeline.partitions import ALL_SHARDS, GOING_ON, range_tags
 
 TIMEZONE = "Asia/Tokyo"
-
-_GOING_ON = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 def _launch(
     context: dg.ScheduleEvaluationContext, job_name: str, tags: dict[str, str]
 ) -> dg.RunRequest | dg.SkipReason:
-    going_on = dg.RunsFilter(job_name=job_name, statuses=_GOING_ON)
+    going_on = dg.RunsFilter(job_name=job_name, statuses=GOING_ON)
     if context.instance.get_runs(going_on, limit=1):
         return dg.SkipReason(f"{job_name} still goes on")
     return dg.RunRequest(tags=tags)
@@ -30,6 +23,7 @@ def _launch(
     cron_schedule="0 2 * * *",
     execution_timezone=TIMEZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="All shards at 02:00.",
 )
 def price_refresh_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """All shards at 02:00."""
@@ -41,6 +35,7 @@ def price_refresh_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunReques
     cron_schedule="0 * * * *",
     execution_timezone=TIMEZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="All shards at every full hour.",
 )
 def stock_refresh_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """All shards at every full hour."""
@@ -52,6 +47,7 @@ def stock_refresh_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
     cron_schedule="10 * * * *",
     execution_timezone=TIMEZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="The shard of the hour, so that a day covers all.",
 )
 def catalog_refresh_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """The shard of the hour, so that a day covers all."""

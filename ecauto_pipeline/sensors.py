@@ -6,8 +6,9 @@ import dagster as dg
 
 from ecauto_pipeline import jobs
 from ecauto_pipeline.assets.amazon import WATERMARK_KEYS, expired_rows
+from ecauto_pipeline.assets.uploads import queue_event
 from ecauto_pipeline.domain.amazon import Fact
-from ecauto_pipeline.partitions import account_range_tags
+from ecauto_pipeline.partitions import GOING_ON, RANGE_START, account_range_tags
 from ecauto_pipeline.resources import opened_pipeline
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ LAUNCHED_BY = "ecauto/launched_by"
 """The tag of a run that another program follows up itself."""
 
 WATERMARKS_EVERY_SECONDS = 300
+UPLOADS_EVERY_SECONDS = 60
 
 
 def follow_up(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
@@ -40,6 +42,7 @@ def follow_up(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReas
     request_job=jobs.base_sync,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=5,
+    description="Launches `base_sync` when a refresh has succeeded.",
 )
 def base_half_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
     """Launches `base_sync` when a refresh has succeeded."""
@@ -52,6 +55,7 @@ def base_half_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest
     request_job=jobs.base_sync,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=5,
+    description="Launches `base_sync` when a refresh has failed part of the way.",
 )
 def base_half_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
     """Launches `base_sync` when a refresh has failed part of the way."""
@@ -61,6 +65,7 @@ def base_half_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=WATERMARKS_EVERY_SECONDS,
+    description="Marks each kind of fact of which no row is older than its TTL.",
 )
 def freshness_watermarks(_context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Marks each kind of fact of which no row is older than its TTL."""
@@ -79,4 +84,53 @@ def watermarks(products: "ProductStore") -> list[dg.AssetMaterialization]:
     ]
 
 
-ALL = [base_half_after_success, base_half_after_failure, freshness_watermarks]
+@dg.sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Queues every pending listing that was never queued, without anyone acting.",
+)
+def pending_listings(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Queues every pending listing that was never queued, without anyone acting."""
+    with opened_pipeline() as pipeline:
+        waiting = pipeline.upload_queue.waiting_accounts()
+        if not waiting:
+            return dg.SkipReason("every pending listing has a row in the queue")
+        filled = pipeline.fill_queue(waiting)
+        if not filled:
+            names = ", ".join(sorted(waiting))
+            return dg.SkipReason(f"listings wait for accounts that are not active: {names}")
+        account_range_tags(context.instance, sorted(filled))
+        events = [queue_event(pipeline, account, count) for account, count in filled.items()]
+    return dg.SensorResult(asset_events=events)
+
+
+@dg.sensor(
+    job=jobs.upload,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=UPLOADS_EVERY_SECONDS,
+    description="Launches `upload` for each account with something due; one run at a time.",
+)
+def due_uploads(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Launches `upload` for each account with something due; one run at a time."""
+    with opened_pipeline() as pipeline:
+        if not pipeline.upload_rules.is_open(pipeline.clock.now()):
+            return dg.SkipReason("uploads pause for the night")
+        active = {account.id for account in pipeline.base_accounts()}
+        due = [account for account in pipeline.upload_queue.due_accounts() if account in active]
+    going_on = dg.RunsFilter(job_name=jobs.upload.name, statuses=GOING_ON)
+    busy = {run.tags.get(RANGE_START) for run in context.instance.get_runs(going_on)}
+    requests = [
+        dg.RunRequest(tags=account_range_tags(context.instance, [account]))
+        for account in due
+        if account not in busy
+    ]
+    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("nothing is due")
+
+
+ALL = [
+    base_half_after_success,
+    base_half_after_failure,
+    freshness_watermarks,
+    pending_listings,
+    due_uploads,
+]

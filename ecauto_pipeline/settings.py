@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -46,11 +47,12 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _duration(value: object) -> object:
-    if isinstance(value, str) and (
-        match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value)
-    ):
-        return timedelta(**{_UNITS[match[2]]: float(match[1])})
-    return value
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value)
+    if match is None:
+        raise ValueError("a duration like 90s, 30m, 24h or 7d is wanted")
+    return timedelta(**{_UNITS[match[2]]: float(match[1])})
 
 
 def _endpoint(value: object) -> object:
@@ -73,8 +75,32 @@ def is_loopback(endpoint: str) -> bool:
         return host == "localhost"
 
 
+def _database_url(value: str) -> str:
+    from sqlalchemy import make_url  # noqa: PLC0415 - slow to import, and rarely needed here
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+    try:
+        if value:
+            make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "an address like sqlite:///path or postgresql://user:password@host/name is wanted"
+        ) from None
+    return value
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    _database_url(url)
+    if url and not url.startswith(("postgresql://", "postgresql+psycopg2://")):
+        raise ValueError("an address like postgresql://user:password@host/name is wanted")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -130,12 +156,14 @@ class BaseAccount(_Table):
     refresh_token: SecretStr = SecretStr("")
     daily_upload_limit: int = Field(default=1000, ge=0)
     calls_per_hour: int = Field(default=5000, gt=0, le=5000)
+    categories: tuple[str, ...] = ()
 
 
 class BaseShopSettings(_Table):
     """BASE, and its accounts."""
 
     endpoint: Endpoint = "https://api.thebase.in"
+    timeout: Duration = timedelta(seconds=30)
     accounts: tuple[BaseAccount, ...] = ()
 
     @field_validator("accounts")
@@ -201,6 +229,24 @@ class RefreshSettings(_Table):
     warm_days: int = Field(default=30, ge=0)
 
 
+class UploadSettings(_Table):
+    """When and how new items are put on BASE."""
+
+    from_hour: int = Field(default=6, ge=0, le=23)
+    to_hour: int = Field(default=23, ge=1, le=24)
+    max_retries: int = Field(default=5, ge=0)
+    lease: Duration = timedelta(minutes=3)
+    late_apply: Duration = timedelta(minutes=1)
+    visibility_lag: Duration = timedelta(minutes=1)
+    look_again_after: tuple[Duration, ...] = (timedelta(minutes=1), timedelta(minutes=5))
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "UploadSettings":
+        if self.from_hour >= self.to_hour:
+            raise ValueError("from_hour must come before to_hour")
+        return self
+
+
 class Settings(BaseSettings):
     """The settings in force."""
 
@@ -216,8 +262,8 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Path("data")
-    database_url: str = ""
-    dagster_postgres_url: SecretStr = SecretStr("")
+    database_url: DatabaseUrl = ""
+    dagster_postgres_url: PostgresUrl = SecretStr("")
     timezone: str = "Asia/Tokyo"
     secret_key: SecretStr = SecretStr("")
     rate_multiplier: float = Field(default=1, gt=0)
@@ -240,6 +286,7 @@ class Settings(BaseSettings):
     ttl: TtlSettings = TtlSettings()
     breaker: BreakerSettings = BreakerSettings()
     refresh: RefreshSettings = RefreshSettings()
+    upload: UploadSettings = UploadSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -260,7 +307,7 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"there is no time zone {name!r}") from None
+            raise ValueError("there is no time zone of that name") from None
         return name
 
     @model_validator(mode="after")
@@ -271,7 +318,7 @@ class Settings(BaseSettings):
             if self.rate_multiplier != 1 and not is_loopback(endpoint):
                 raise ValueError(
                     f"ECAUTO_RATE_MULTIPLIER may differ from 1 only when every endpoint is on this"
-                    f" machine; ECAUTO_{name.upper().replace('.', '__')} is {endpoint}"
+                    f" machine; ECAUTO_{name.upper().replace('.', '__')} is not"
                 )
         return self
 
@@ -297,17 +344,14 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         raise Misconfigured(_first_problem(error)) from None
     except SettingsError as error:
-        field = re.search(r'field "(\w+)"', str(error))
-        name = f"ECAUTO_{field[1].upper()}" if field else "a setting"
-        raise Misconfigured(f"{name}: not valid JSON") from None
+        raise Misconfigured(f"{_unparsed(error)}: not valid JSON") from None
     except (OSError, ValueError) as error:
         raise Misconfigured(f"{_data_dir() / 'ecauto.toml'}: {error}") from None
 
 
 def dagster_home() -> Path:
     """The folder where Dagster keeps its own data: DAGSTER_HOME, or one below the data folder."""
-    environment = {**dotenv_values(DOTENV), **os.environ}
-    chosen = environment.get("DAGSTER_HOME") or str(_data_dir() / "dagster_home")
+    chosen = _environment().get("DAGSTER_HOME") or str(_data_dir() / "dagster_home")
     return Path(chosen).absolute()
 
 
@@ -337,6 +381,20 @@ def _first_problem(error: ValidationError) -> str:
     return f"{name}: {message}"
 
 
+def _unparsed(error: SettingsError) -> str:
+    """The variable that is not JSON: pydantic-settings names only the table it belongs to."""
+    field = re.search(r'field "(\w+)"', str(error))
+    table = f"ECAUTO_{field[1]}".upper() if field else "ECAUTO_"
+    text = getattr(error.__cause__, "doc", None)
+    names = (name for name, value in _environment().items() if value == text)
+    return next((name for name in names if name.upper().startswith(table)), table)
+
+
 def _data_dir() -> Path:
-    environment = {**dotenv_values(DOTENV), **os.environ}
-    return Path(environment.get("ECAUTO_DATA_DIR") or "data")
+    return Path(_environment().get("ECAUTO_DATA_DIR") or "data")
+
+
+def _environment() -> Mapping[str, str]:
+    """The variables that are set and not empty, those of `.env` included."""
+    merged = {name: value for name, value in dotenv_values(DOTENV).items() if value}
+    return merged | {name: value for name, value in os.environ.items() if value}

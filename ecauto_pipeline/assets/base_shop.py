@@ -72,7 +72,7 @@ def base_writes(
     pipeline = pipeline_of(context)
     kinds = [kind for kind, key in WRITE_KEYS.items() if key in context.selected_asset_keys]
     options = WriteOptions(
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         dry_run=config.dry_run,
         accept_large_change=config.accept_large_change,
         price_only=kinds == [Kind.PRICE],

@@ -20,6 +20,7 @@ class RunLog:
         self._context = context
         self._clock = clock
         self._said: dict[str, float] = {}
+        self._finished: set[str] = set()
 
     def waiting(self, bucket: str, seconds: float) -> None:
         """The flow waits for its turn at a quota."""
@@ -28,8 +29,10 @@ class RunLog:
 
     def advanced(self, what: str, done: int, total: int) -> None:
         """So many of so many are done."""
-        if done == total or self._may_say(what):
+        if (done == total and what not in self._finished) or self._may_say(what):
             self._context.log.info("%s: %d of %d", what, done, total)
+        if done == total:
+            self._finished.add(what)
 
     def _may_say(self, what: str) -> bool:
         now = self._clock.now().timestamp()

@@ -8,6 +8,7 @@ import random
 import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from types import SimpleNamespace
@@ -48,6 +49,15 @@ SEARCH_CATALOG = "searchCatalogItems"
 COMPETITIVE_PRICING = "getCompetitivePricing"
 ITEM_OFFERS = "getItemOffers"
 ITEM_OFFERS_BATCH = "getItemOffersBatch"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request of an operation, not to be sent after `until`."""
+
+    operation: str
+    send: Callable[[], dict[str, Any]]
+    until: datetime | None
 
 
 class _AccessRefused(Exception):
@@ -101,8 +111,8 @@ class AmazonClient:
         """
 
         def send(some: Sequence[str]) -> dict[str, CatalogItem]:
-            body = self._call(SEARCH_CATALOG, lambda: self._catalog.search(some), until)
-            return amazon_answers.catalog_items_from(body)
+            call = _Call(SEARCH_CATALOG, lambda: self._catalog.search(some), until)
+            return self._ask(call, amazon_answers.catalog_items_from)
 
         return _without_the_malformed(send, asins)
 
@@ -112,8 +122,8 @@ class AmazonClient:
         """New buy-box prices and numbers of offers by ASIN, at most 20; raises likewise."""
 
         def send(some: Sequence[str]) -> dict[str, CompetitivePrice]:
-            body = self._call(COMPETITIVE_PRICING, lambda: self._products.competitive(some), until)
-            return amazon_answers.competitive_prices_from(body)
+            call = _Call(COMPETITIVE_PRICING, lambda: self._products.competitive(some), until)
+            return self._ask(call, amazon_answers.competitive_prices_from)
 
         return _without_the_malformed(send, asins)
 
@@ -123,8 +133,8 @@ class AmazonClient:
         """The new offers by ASIN, at most 20 different ones; raises likewise."""
 
         def send(some: Sequence[str]) -> dict[str, ItemOffers]:
-            body = self._call(ITEM_OFFERS_BATCH, lambda: self._products.offers_batch(some), until)
-            return amazon_answers.item_offers_batch_from(body)
+            call = _Call(ITEM_OFFERS_BATCH, lambda: self._products.offers_batch(some), until)
+            return self._ask(call, amazon_answers.item_offers_batch_from)
 
         return _without_the_malformed(send, asins)
 
@@ -132,8 +142,8 @@ class AmazonClient:
         """The new offers of one ASIN, from a quota of its own; raises likewise."""
 
         def send(some: Sequence[str]) -> dict[str, ItemOffers]:
-            body = self._call(ITEM_OFFERS, lambda: self._products.offers(some[0]), until)
-            answer = amazon_answers.item_offers_from(body)
+            call = _Call(ITEM_OFFERS, lambda: self._products.offers(some[0]), until)
+            answer = self._ask(call, amazon_answers.item_offers_from)
             return {answer.asin: answer}
 
         return _without_the_malformed(send, [asin])
@@ -143,9 +153,12 @@ class AmazonClient:
         self._catalog.close()
         self._products.close()
 
-    def _call(
-        self, operation: str, send: Callable[[], dict[str, Any]], until: datetime | None
-    ) -> dict[str, Any]:
+    def _ask(self, call: _Call, read: Callable[[dict[str, Any]], Answer]) -> Answer:
+        """What `read` makes of the answer; one that proves nothing is asked for again."""
+
+        def attempt() -> Answer:
+            return read(self._send_once(call))
+
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             retry=tenacity.retry_if_exception_type(Unavailable),
@@ -153,7 +166,7 @@ class AmazonClient:
             sleep=self._clock.sleep,
             reraise=True,
         )
-        return retrying(self._send_once, operation, send, until)
+        return retrying(attempt)
 
     def _backoff(self, state: tenacity.RetryCallState) -> float:
         """1, 2, 4 … 60 s with full jitter; after a 429 the quota's bucket makes everyone wait."""
@@ -162,36 +175,32 @@ class AmazonClient:
             return 0
         return self._jitter.uniform(0.5, 1) * min(2 ** (state.attempt_number - 1), 60)
 
-    def _send_once(
-        self, operation: str, send: Callable[[], dict[str, Any]], until: datetime | None
-    ) -> dict[str, Any]:
+    def _send_once(self, call: _Call) -> dict[str, Any]:
         try:
-            return self._send_in_turn(operation, send, until)
+            return self._send_in_turn(call)
         except _AccessRefused:
             pass  # The client told the token source; one more try, with a new token.
         try:
-            return self._send_in_turn(operation, send, until)
+            return self._send_in_turn(call)
         except _AccessRefused as refused:
             raise CredentialsRejected(
-                f"Amazon refuses {operation} with a new token as well: {refused}; check the"
+                f"Amazon refuses {call.operation} with a new token as well: {refused}; check the"
                 " application's roles (Product Listing, Pricing) and SP_API_REFRESH_TOKEN"
             ) from None
 
-    def _send_in_turn(
-        self, operation: str, send: Callable[[], dict[str, Any]], until: datetime | None
-    ) -> dict[str, Any]:
+    def _send_in_turn(self, call: _Call) -> dict[str, Any]:
         self._tokens.access_token()  # Renewed now, if at all: not between the turn and the call.
-        bucket = self.bucket(operation)
-        turn = self._pacer.wait_turn(bucket, until)
-        self.calls[operation] += 1
+        bucket = self.bucket(call.operation)
+        turn = self._pacer.wait_turn(bucket, call.until)
+        self.calls[call.operation] += 1
         sent_at = self._clock.now()
         try:
-            body = send()
+            body = call.send()
         except Throttled as throttled:
             self._pacer.throttled(turn, throttled.retry_after)
             raise
-        except httpx.TransportError as error:
-            raise Unavailable(f"{operation}: {type(error).__name__}") from None
+        except httpx.HTTPError as error:
+            raise Unavailable(f"{call.operation}: {type(error).__name__}") from None
         self._pacer.answered(turn, sent_at, self._clock.now())
         if rate := _learned_rate(body.pop(_RATE, None)):
             self._pacer.learned(bucket, rate)
@@ -213,6 +222,7 @@ def _without_the_malformed(
 
 
 _RATE = "x-amzn-RateLimit-Limit"
+_TOKEN = "x-amz-access-token"  # noqa: S105 - the header's name
 
 
 def _learned_rate(header: str | None) -> float | None:
@@ -242,15 +252,13 @@ class _Strict(Client):
         self.endpoint = endpoint
         self.marketplace_id = marketplace_id
         self._tokens = tokens
-        self._sent_token = ""
 
     @property
     def headers(self) -> dict[str, str]:
         """What each request carries."""
-        self._sent_token = self._tokens.access_token()
         return {
             "user-agent": "ecauto-pipeline/2.0 (Language=Python)",
-            "x-amz-access-token": self._sent_token,
+            _TOKEN: self._tokens.access_token(),
             "content-type": "application/json",
             "accept": "application/json",
         }
@@ -260,7 +268,8 @@ class _Strict(Client):
         try:
             body = _answer(res)
         except _AccessRefused:
-            self._tokens.refused(self._sent_token)
+            # Other threads may have been given a newer one meanwhile.
+            self._tokens.refused(res.request.headers[_TOKEN])
             raise
         return body | {_RATE: res.headers.get(_RATE)}
 

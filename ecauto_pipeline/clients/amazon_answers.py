@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ecauto_pipeline.clients.json_body import mapping, objects, text
 from ecauto_pipeline.domain.amazon import CatalogItem, CompetitivePrice, ItemOffers, Offer
@@ -17,6 +17,9 @@ MALFORMED = "Malformed"
 CURRENCY = "JPY"
 HIGHEST_PRICE_JPY = 100_000_000
 """Beyond this a price is taken for a fault of the answer."""
+
+HIGHEST_COUNT = 1_000_000
+"""Likewise for a number of offers."""
 
 
 def catalog_items_from(body: Json) -> dict[str, CatalogItem]:
@@ -128,10 +131,10 @@ def _images(entry: Json) -> Iterator[str]:
 
 
 def _competitive_price(entry: Json) -> CompetitivePrice:
-    asin, status = entry["ASIN"], entry["status"]
+    asin, status = _said(entry["ASIN"]), _said(entry["status"])
     pricing = mapping(mapping(entry.get("Product")).get("CompetitivePricing"))
-    counts = objects(pricing.get("NumberOfOfferListings"))
-    new = next((p for p in objects(pricing.get("CompetitivePrices")) if _is_new(p)), None)
+    counts = _all_objects(pricing.get("NumberOfOfferListings"))
+    new = next((p for p in _all_objects(pricing.get("CompetitivePrices")) if _is_new(p)), None)
     return CompetitivePrice(
         asin=asin,
         status=status,
@@ -142,54 +145,73 @@ def _competitive_price(entry: Json) -> CompetitivePrice:
 
 
 def _inner_answer(entry: Json) -> ItemOffers:
-    code = entry["status"]["statusCode"]
+    code = _count(entry["status"]["statusCode"])
     body = mapping(entry.get("body"))
     payload = mapping(body.get("payload"))
     if code == HTTPStatus.OK and payload:
         return _item_offers(payload)
     problem = _first(body.get("errors"))
-    return ItemOffers(_asin_of(entry), str(problem.get("code") or f"HTTP {code}"))
+    return ItemOffers(_asin_of(entry), text(problem.get("code")) or f"HTTP {code}")
 
 
 def _item_offers(payload: Json) -> ItemOffers:
     summary = mapping(payload.get("Summary"))
     total = summary.get("TotalOfferCount")
-    counts = summary.get("NumberOfOffers")
     return ItemOffers(
-        asin=payload["ASIN"],
-        status=payload["status"],
+        asin=_said(payload["ASIN"]),
+        status=_said(payload["status"]),
         offers=tuple(
             _offer(offer)
-            for offer in objects(payload.get("Offers"))
-            if str(offer["SubCondition"]).lower() == "new"
+            for offer in _all_objects(payload.get("Offers"))
+            if _said(offer["SubCondition"]).lower() == "new"
         ),
         total_offers=None if total is None else _count(total),
-        new_offers=None
-        if counts is None
-        else sum(_count(c.get("OfferCount", 0)) for c in objects(counts) if _is_new(c)),
+        new_offers=_new_offers(_all_objects(summary.get("NumberOfOffers"))),
     )
+
+
+def _new_offers(counts: list[dict[str, Any]]) -> int | None:
+    """How many there are; None when nothing is counted, or an entry does not say how many."""
+    numbers = [count.get("OfferCount") for count in counts if _is_new(count)]
+    if not counts or None in numbers:
+        return None
+    return sum(map(_count, numbers))
 
 
 def _offer(offer: Json) -> Offer:
     shipping_time = mapping(offer.get("ShippingTime"))
     return Offer(
-        listing_price_jpy=_yen(offer["ListingPrice"]),
+        listing_price_jpy=_price(offer["ListingPrice"]),
         shipping_jpy=_yen(offer["Shipping"]),
         points=_points(offer),
-        seller_id=str(offer.get("SellerId") or ""),
+        seller_id=text(offer.get("SellerId")) or "",
         availability=text(shipping_time.get("availabilityType")),
-        fulfilled_by_amazon=offer.get("IsFulfilledByAmazon") is True,
-        buy_box_winner=offer.get("IsBuyBoxWinner") is True,
+        fulfilled_by_amazon=_flag(offer.get("IsFulfilledByAmazon")),
+        buy_box_winner=_flag(offer.get("IsBuyBoxWinner")),
     )
 
 
 def _paid(price: Json) -> int:
-    shipping = price.get("Shipping")
-    return _yen(price["ListingPrice"]) + (0 if shipping is None else _yen(shipping))
+    """ListingPrice + Shipping; without the latter, the landed price must not speak of any."""
+    listing = _price(price["ListingPrice"])
+    if (shipping := price.get("Shipping")) is not None:
+        return listing + _yen(shipping)
+    landed = price.get("LandedPrice")
+    if landed is not None and _yen(landed) + _points(price) > listing:
+        raise ValueError("a landed price with shipping that is not told")
+    return listing
 
 
 def _points(price: Json) -> int:
-    return _count(mapping(price.get("Points")).get("PointsNumber") or 0)
+    points = mapping(price.get("Points")).get("PointsNumber")
+    return 0 if points is None else _count(points, HIGHEST_PRICE_JPY)
+
+
+def _price(money: Json) -> int:
+    """Nothing is sold for nothing: such a price is a fault of the answer."""
+    if (price := _yen(money)) == 0:
+        raise ValueError("a price of nothing")
+    return price
 
 
 def _yen(money: Json) -> int:
@@ -201,14 +223,37 @@ def _yen(money: Json) -> int:
     return int(amount)
 
 
-def _count(number: Any) -> int:
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+def _count(number: Any, most: int = HIGHEST_COUNT) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
         raise ValueError("not a count")
     return number
 
 
+def _flag(value: Any) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise ValueError("neither true nor false")
+    return value is True
+
+
+def _said(value: Any) -> str:
+    found = text(value)
+    if found is None:
+        raise ValueError("not a text")
+    return found
+
+
 def _is_new(entry: Json) -> bool:
-    return str(entry.get("condition", "")).lower() == "new"
+    return _said(entry["condition"]).lower() == "new"
+
+
+def _all_objects(value: Any) -> list[dict[str, Any]]:
+    """Like `objects`, but an entry that is none spoils the answer: the others are not all."""
+    found = objects(value)
+    if value is None:
+        return found
+    if not isinstance(value, list) or len(found) < len(cast("list[Any]", value)):
+        raise ValueError("not a list of objects")
+    return found
 
 
 def _first(value: Any) -> Json:

@@ -18,6 +18,9 @@ RENEW_BEFORE = timedelta(minutes=5)
 
 TIMEOUT_SECONDS = 20
 
+LIFETIME_SECONDS = 3600
+"""How long a token lives when the answer does not tell."""
+
 
 @dataclass(frozen=True, slots=True)
 class AmazonCredentials:
@@ -92,7 +95,7 @@ class LwaTokens:
                 raise
             answer = self._fetch(again)
         self._token = answer["access_token"]
-        self._expires_at = now + timedelta(seconds=int(answer["expires_in"]))
+        self._expires_at = now + timedelta(seconds=answer["expires_in"])
 
     def _fetch(self, credentials: AmazonCredentials) -> dict[str, Any]:
         form = {
@@ -103,7 +106,7 @@ class LwaTokens:
         }
         try:
             response = self._http.post(self._url, data=form, timeout=TIMEOUT_SECONDS)
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             raise Unavailable(f"Login with Amazon: {type(error).__name__}") from None
         return _token_answer(response)
 
@@ -115,9 +118,17 @@ def _token_answer(response: httpx.Response) -> dict[str, Any]:
         raise CredentialsRejected(_remedy(str(body["error"])))
     if status != HTTPStatus.OK:
         raise Unavailable(f"Login with Amazon: HTTP {status}")
-    if text(body.get("access_token")) is None:
+    token = text(body.get("access_token"))
+    if token is None or not (token.isascii() and token.isprintable()):
         raise NoProof("Login with Amazon: an answer without a token")
-    return {"access_token": body["access_token"], "expires_in": body.get("expires_in", 3600)}
+    return {"access_token": token, "expires_in": _lifetime(body.get("expires_in"))}
+
+
+def _lifetime(seconds: object) -> int:
+    """What the answer says, if it makes sense: a longer life is found out by a refusal."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
+        return LIFETIME_SECONDS
+    return min(seconds, LIFETIME_SECONDS)
 
 
 def _remedy(error: str) -> str:

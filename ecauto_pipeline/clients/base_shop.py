@@ -19,7 +19,7 @@ from ecauto_pipeline.clients.http import Answer, JsonApi, retrying
 from ecauto_pipeline.clients.rate_limit import Pacer, Turn
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.accounts import Account, Shop
-from ecauto_pipeline.domain.base_shop import Item
+from ecauto_pipeline.domain.base_shop import Item, NewItem
 from ecauto_pipeline.errors import Deferred, EcautoError, NoProof, Rejected, Throttled, Unavailable
 
 PAGE_ITEMS = 100
@@ -69,7 +69,7 @@ class _Window:
 class CallBudget:
     """What one account may call: by hour and day as BASE counts, and gently by second."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all it touches is handed in
         self,
         account: Account,
         host: str,
@@ -78,13 +78,16 @@ class CallBudget:
         clock: Clock,
         *,
         multiplier: float = 1.0,
+        share: float = 1.0,
     ) -> None:
         self._label = account.label
         self._pacer = pacer
         self._windows = windows
         self._clock = clock
         self._bucket = bucket = f"{host}/{account.id}"
-        hourly, daily = int(account.calls_per_hour * multiplier), int(CALLS_PER_DAY * multiplier)
+        # Uploads are given a share only: prices and visibility must never wait for them.
+        hourly = int(account.calls_per_hour * multiplier * share)
+        daily = int(CALLS_PER_DAY * multiplier * share)
         self._all = (
             _Window("hour", "hour_api_limit", f"{bucket}/hour", hourly, timedelta(hours=1)),
             _Window("day", "day_api_limit", f"{bucket}/day", daily, timedelta(days=1)),
@@ -132,12 +135,13 @@ class CallBudget:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call that may be made twice: reading, or setting absolute values."""
+    """A call; but for `items/add` all may be made twice: they read, or set absolute values."""
 
     operation: str
     path: str
     query: Mapping[str, str] | None = None
     form: Mapping[str, str] | None = None
+    before_send: Callable[[], None] | None = None
 
 
 class BaseShopClient:
@@ -225,6 +229,39 @@ class BaseShopClient:
             raise Rejected(f"BASE item {item_id}: not applied: {said}", "not_applied")
         return item
 
+    def add(self, new: NewItem, before_send: Callable[[], None]) -> Item:
+        """Make the item, hidden. The call is made once: BASE would make it again.
+
+        `before_send` is called when nothing but the sending itself is left to do; what it raises
+        keeps the call from being sent.
+
+        Raises:
+            NotSent, Throttled, Deferred, Rejected, AccountStopped: nothing was made.
+            Unavailable: any other; nobody knows whether the item was made.
+        """
+        form = {
+            "title": new.title,
+            "detail": new.detail,
+            "price": str(new.price_jpy),
+            "stock": str(new.stock),
+            "visible": "0",
+            "identifier": new.identifier,
+        }
+        call = _Call("items/add", "items/add", form=form, before_send=before_send)
+        return item_from(_mapping(self._authorised(call).get("item")))
+
+    def add_image(self, item_id: str, number: int, url: str) -> None:
+        """Let BASE fetch a picture into a slot from 1 to 20; again is the same as once.
+
+        Raises:
+            ItemGone: there is no such item.
+            Rejected: BASE cannot use the picture.
+        """
+        _check(item_id)
+        form = {"item_id": item_id, "image_no": str(number), "image_url": url}
+        call = _Call("items/add_image", "items/add_image", form=form)
+        self._call(call, lambda body: _the_item(body, item_id))
+
     def me(self) -> Shop:
         """The shop that the account's token is for."""
         return self._call(_Call("users/me", "users/me"), shop_from)
@@ -249,6 +286,8 @@ class BaseShopClient:
         turn = self._budget.take(self.until)
         # Only now: a token could expire while waiting for the turn.
         token = self._tokens.access_token()
+        if call.before_send:
+            call.before_send()
         self.calls[call.operation] += 1
         sent_at = self._clock.now()
         answer = self._sent(call, token, turn)

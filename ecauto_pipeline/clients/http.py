@@ -115,10 +115,10 @@ class JsonApi:
         return bytes(content)
 
 
-def open_http() -> httpx.Client:
+def open_http(read_seconds: float = READ_SECONDS) -> httpx.Client:
     """A connection pool with our time-outs."""
     return httpx.Client(
-        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+        timeout=httpx.Timeout(read_seconds, connect=min(read_seconds, CONNECT_SECONDS)),
         follow_redirects=False,
         headers={"User-Agent": "ecauto_pipeline/2"},
     )

@@ -26,5 +26,8 @@ def objects(value: Any) -> list[dict[str, Any]]:
 
 
 def text(value: Any) -> str | None:
-    """The value if it is text with something in it."""
-    return value if isinstance(value, str) and value.strip() else None
+    """The value if it is text with something in it; without NUL, which PostgreSQL cannot keep."""
+    if not isinstance(value, str):
+        return None
+    kept = value.replace("\0", "")
+    return kept if kept.strip() else None

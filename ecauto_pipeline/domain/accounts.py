@@ -18,7 +18,11 @@ class AccountState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One BASE shop, as configured; `seed_refresh_token` is only for the very first use."""
+    """One BASE shop, as configured; `seed_refresh_token` is only for the very first use.
+
+    New products of its `categories` go to it: a name in the classification path, or the path's
+    beginning, "A > B".
+    """
 
     id: str
     name: str = ""
@@ -29,6 +33,7 @@ class Account:
     daily_upload_limit: int = 1000
     calls_per_hour: int = 5000
     seed_refresh_token: str = field(default="", repr=False)
+    categories: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

@@ -11,6 +11,9 @@ from enum import StrEnum
 NOW = "NOW"
 """The `availabilityType` of an offer that ships at once."""
 
+_AVAILABILITIES = frozenset({NOW, "FUTURE_WITH_DATE", "FUTURE_WITHOUT_DATE"})
+"""Those that Amazon documents; of any other it is not known what it means."""
+
 
 class Fact(StrEnum):
     """A kind of fact about a product, with a TTL of its own."""
@@ -125,7 +128,7 @@ def judge_offers(answer: ItemOffers, buy_from: BuyFrom) -> Verdict:
         return unknown(answer.status or "no status")
     if not answer.offers:
         return _judge_without_offers(answer)
-    if any(offer.availability is None and _might_count(offer, buy_from) for offer in answer.offers):
+    if any(_is_unclear(offer) and _might_count(offer, buy_from) for offer in answer.offers):
         return unknown("an offer does not say when it ships")
     counting = [offer for offer in answer.offers if buy_from.counts(offer)]
     if not counting:
@@ -139,15 +142,27 @@ def judge_offers(answer: ItemOffers, buy_from: BuyFrom) -> Verdict:
 def _judge_without_offers(answer: ItemOffers) -> Verdict:
     if answer.total_offers is None:
         return unknown("an answer without offers and without their number")
-    if answer.new_offers:
-        return unknown(f"{answer.new_offers} new offers counted, none shown")
+    if counted := _counted(answer):
+        return unknown(f"{counted} offers counted, none shown")
     return Verdict(in_stock=False, reason="no new offer")
 
 
 def _judge_without_counting(answer: ItemOffers) -> Verdict:
-    if (answer.new_offers or 0) > len(answer.offers):
-        return unknown(f"only {len(answer.offers)} of {answer.new_offers} new offers were shown")
+    counted = _counted(answer)
+    if counted is None:
+        return unknown("offers without their number: there may be more than were shown")
+    if counted > len(answer.offers):
+        return unknown(f"only {len(answer.offers)} of {counted} offers were shown")
     return Verdict(in_stock=False, reason="no new offer that ships now")
+
+
+def _counted(answer: ItemOffers) -> int | None:
+    """How many new offers there can be at most."""
+    return answer.total_offers if answer.new_offers is None else answer.new_offers
+
+
+def _is_unclear(offer: Offer) -> bool:
+    return offer.availability not in _AVAILABILITIES
 
 
 def _might_count(offer: Offer, buy_from: BuyFrom) -> bool:
@@ -208,16 +223,16 @@ def detail_need(known: KnownOffers, swept: CompetitivePrice) -> DetailNeed | Non
 
     A product that is on no shop needs no proof beyond the sweep, and gets it only from quota to
     spare. One that is listed does: a price that ships next month looks the same in the sweep as
-    one that ships today.
+    one that ships today. None: nothing has changed since the offers were read.
     """
     verdict = judge_competitive_price(swept)
     if not verdict.is_proof:
         return DetailNeed.INCONCLUSIVE
+    same = (known.swept_price_jpy, known.new_offers) == (swept.price_jpy, swept.new_offers)
     if not known.listed:
         if known.in_stock is False:
             return DetailNeed.CHANGED
-        return None if known.offers_checked else DetailNeed.SPARE
+        return None if same and known.offers_checked else DetailNeed.SPARE
     if not known.offers_checked:
         return DetailNeed.UNCONFIRMED
-    same = (known.swept_price_jpy, known.new_offers) == (swept.price_jpy, swept.new_offers)
     return DetailNeed.RECHECK if same and known.in_stock else DetailNeed.CHANGED

@@ -64,6 +64,17 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class NewItem:
+    """An item to be made on a BASE shop."""
+
+    identifier: str
+    title: str
+    detail: str
+    price_jpy: int
+    stock: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One call to make: new values for an item, and why.
 

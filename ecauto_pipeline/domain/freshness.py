@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
+from typing import NamedTuple
 
-from ecauto_pipeline.domain.amazon import Fact, KnownOffers
+from ecauto_pipeline.domain.amazon import Fact
 
 DEFAULT_TTL: Mapping[Fact, timedelta] = {
     Fact.CATALOG: timedelta(days=7),
@@ -51,14 +52,12 @@ class FreshnessRules:
         return TIER_TTL[tier] if self.tiered else self.ttl[fact]
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A product with expired facts."""
+class Due(NamedTuple):
+    """A product with expired facts; a plain tuple, since there may be tens of thousands."""
 
     asin: str
     shard: str
     facts: frozenset[Fact]
-    known: KnownOffers
     tier: Tier = Tier.COLD
 
     @property
@@ -74,11 +73,12 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which products and which of their facts; None: all shards, all accounts."""
+    """Which products and which of their facts; None: all shards, all accounts, all products."""
 
     facts: frozenset[Fact] = frozenset(Fact)
     shards: frozenset[str] | None = None
     account_id: str | None = None
+    asins: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,4 +43,6 @@ class PriceRule:
 
     def differs(self, old_jpy: Decimal | int | None, new_jpy: int) -> bool:
         """Whether the new price is far enough from the old one to be worth a write."""
-        return old_jpy is None or abs(new_jpy - old_jpy) >= self.min_difference_jpy
+        if old_jpy is None:
+            return True
+        return new_jpy != old_jpy and abs(new_jpy - old_jpy) >= self.min_difference_jpy

@@ -84,6 +84,7 @@ class AccountStore:
             "id": account.id,
             "platform": PLATFORM,
             "name": account.name,
+            "category_filter": list(account.categories) or None,
             "daily_upload_limit": account.daily_upload_limit,
             "rate_limit_per_hour": uploads_per_hour,
             "active": account.active,
@@ -124,6 +125,7 @@ class AccountStore:
             client_secret=credentials.get("client_secret", ""),
             redirect_uri=credentials.get("redirect_uri", ""),
             daily_upload_limit=row["daily_upload_limit"],
+            categories=tuple(row["category_filter"] or ()),
         )
 
     def _read_tokens(self, connection: sa.Connection, account_id: str) -> Tokens | None:
@@ -210,5 +212,6 @@ def _merged(configured: BaseAccount, imported: Account | None) -> Account:
             else base.daily_upload_limit
         ),
         calls_per_hour=configured.calls_per_hour,
+        categories=configured.categories if "categories" in given else base.categories,
         seed_refresh_token=configured.refresh_token.get_secret_value(),
     )

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.base_shop import Change, Item, Kind, Listing, Outcome
+from ecauto_pipeline.domain.uploads import LIVE
 from ecauto_pipeline.storage.database import reading
 from ecauto_pipeline.storage.tables import base_items, decisions, listings, products, upload_queue
 
@@ -77,6 +78,7 @@ class ListingStore:
                 listings.c.account_id == account_id,
                 listings.c.status == "listed",
                 listings.c.platform_item_id.is_not(None),
+                ~_being_uploaded(),
             )
             .order_by(listings.c.id)
         )
@@ -149,17 +151,19 @@ class ListingStore:
                 connection.execute(sa.insert(base_items), rows)
 
     def drift(self, account_id: str) -> list[Mapping[str, Any]]:
-        """Where a shop and our listings disagree: price, visibility, or the item is gone."""
+        """Where a shop and our listings disagree, and in `what`: price, visibility or deleted."""
         listed = sa.and_(
             listings.c.platform == PLATFORM,
             listings.c.account_id == account_id,
             listings.c.status == "listed",
         )
-        public = listings.c.visibility == "public"
         on_shop = sa.and_(
             base_items.c.account_id == listings.c.account_id,
             base_items.c.item_id == listings.c.platform_item_id,
         )
+        deleted = base_items.c.item_id.is_(None)
+        repriced = base_items.c.price_jpy.is_distinct_from(listings.c.selling_price)
+        switched = base_items.c.visible != (listings.c.visibility == "public")
         query = (
             sa.select(
                 listings.c.asin,
@@ -168,20 +172,56 @@ class ListingStore:
                 base_items.c.price_jpy.label("shop_price"),
                 listings.c.visibility,
                 base_items.c.visible.label("shop_visible"),
+                sa.case(
+                    (deleted, "deleted"),
+                    (sa.and_(repriced, switched), "price, visibility"),
+                    (repriced, "price"),
+                    else_="visibility",
+                ).label("what"),
             )
             .select_from(listings.outerjoin(base_items, on_shop))
-            .where(
-                listed,
-                sa.or_(
-                    base_items.c.item_id.is_(None),
-                    base_items.c.price_jpy != listings.c.selling_price,
-                    base_items.c.visible != public,
-                ),
-            )
+            .where(listed, sa.or_(deleted, repriced, switched))
             .order_by(listings.c.id)
         )
         with self._reading.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+    def unknown_items(self, account_id: str) -> list[Mapping[str, Any]]:
+        """The items that a shop showed last and that no listing of the account names."""
+        named = (
+            sa.select(listings.c.platform_item_id)
+            .where(
+                listings.c.platform == PLATFORM,
+                listings.c.account_id == account_id,
+                listings.c.platform_item_id.is_not(None),
+            )
+            .scalar_subquery()
+        )
+        columns = [
+            base_items.c[name]
+            for name in ("item_id", "identifier", "title", "price_jpy", "visible")
+        ]
+        query = (
+            sa.select(*columns)
+            .where(base_items.c.account_id == account_id, base_items.c.item_id.not_in(named))
+            .order_by(base_items.c.item_id)
+        )
+        with self._reading.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _being_uploaded() -> sa.ColumnElement[bool]:
+    """Its pictures may be missing yet: the upload shows it when it is complete."""
+    return (
+        sa.select(upload_queue.c.id)
+        .where(
+            upload_queue.c.asin == listings.c.asin,
+            upload_queue.c.platform == listings.c.platform,
+            upload_queue.c.account_id == listings.c.account_id,
+            upload_queue.c.status.in_(LIVE),
+        )
+        .exists()
+    )
 
 
 def _listing_from(row: Mapping[Any, Any]) -> Listing:

@@ -6,6 +6,8 @@ it, are ignored (v1.0 wrote API errors down as "out of stock") and are rewritten
 
 import contextlib
 import hashlib
+import os
+import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -70,7 +72,8 @@ class ProductFiles:
         stored = {key: row[column] for key, column in _KEYS.items()}
         stored[_CHECKSUM] = _checksum(stored)
         path = self._folder / f"{row['asin']}.json"
-        temporary = path.with_suffix(".tmp")
+        # Several lanes, and several processes, may write the same product.
+        temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
         temporary.write_bytes(orjson.dumps(stored, option=orjson.OPT_INDENT_2))
         temporary.replace(path)
 
@@ -82,7 +85,9 @@ def _checksum(stored: Mapping[str, Any]) -> str:
 
 def _columns(stored: dict[str, Any], asin: str) -> dict[str, Any] | None:
     checksum = stored.pop(_CHECKSUM, None)
-    if stored.get("asin") != asin or checksum != _checksum(stored):
+    if stored.keys() != _KEYS.keys():
+        return None
+    if stored["asin"] != asin or checksum != _checksum(stored):
         return None
     for key in _TIMES:
         if stored[key] is not None:

@@ -1,5 +1,6 @@
 """The caches of Amazon's facts: what is due, and what an answer proved."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,12 @@ _UPDATED_AT: Mapping[Fact, sa.Column[Any]] = {
 
 _CATALOG_FACTS = (Fact.CATALOG, Fact.CLASSIFICATION)
 
+_BIT_OF: Mapping[Fact, int] = {fact: 1 << number for number, fact in enumerate(Fact)}
+_FACTS_OF: Mapping[int, frozenset[Fact]] = {
+    mask: frozenset(fact for fact in Fact if mask & _BIT_OF[fact]) for mask in range(1 << len(Fact))
+}
+_TIERS: Mapping[int, Tier] = {int(tier): tier for tier in Tier}
+
 
 @dataclass(frozen=True, slots=True)
 class OffersUpdate:
@@ -64,33 +71,83 @@ class ProductStore:
     def due(self, scope: Scope, limit: int) -> list[Due]:
         """Products with expired facts, most urgent first: sold, viewed, listed, oldest."""
         now = self._clock.now()
-        tier = self._tier(now)
-        flags = {fact: self._expired(fact, tier, now) for fact in scope.facts}
-        listed = products.c.asin.in_(_listed_asins())
+        found = self._due_by_listing(scope, limit, now)
+        if len(found) < limit:
+            chosen = {due.asin for due in found}
+            rest = self._due_by_age(scope, limit, now)
+            found += [due for due in rest if due.asin not in chosen][: limit - len(found)]
+        return found
+
+    def known(self, asins: Sequence[str]) -> dict[str, KnownOffers]:
+        """What is known of these products' offers now."""
+        checked_since = self._clock.now() - self._rules.ttl[Fact.PRICE]
+        query = sa.select(
+            products.c.asin,
+            products.c.asin.in_(_listed_asins()).label("listed"),
+            products.c.amazon_in_stock,
+            products.c.amazon_price_jpy,
+            products.c.swept_price_jpy,
+            products.c.new_offer_count,
+            sa.func.coalesce(products.c.offers_checked_at >= checked_since, sa.false()),
+        ).where(products.c.asin.in_(asins))
+        with self._reading.connect() as connection:
+            return {row[0]: KnownOffers(*row) for row in connection.execute(query)}
+
+    def _due_by_listing(self, scope: Scope, limit: int, now: datetime) -> list[Due]:
+        """Those sold or viewed lately."""
+        sold, viewed = self._sold(now), self._viewed(now)
+        lately = sa.union_all(
+            sa.select(sold.c.asin, sa.literal(int(Tier.HOT)).label("tier")),
+            sa.select(viewed.c.asin, sa.literal(int(Tier.WARM)).label("tier")),
+        ).subquery()
+        tiers = (
+            sa.select(lately.c.asin, sa.func.min(lately.c.tier).label("tier"))
+            .group_by(lately.c.asin)
+            .subquery()
+        )
+        source = products.join(tiers, tiers.c.asin == products.c.asin)
+        mask = self._mask(scope, tiers.c.tier, now)
         query = (
-            sa.select(
-                products.c.asin,
-                products.c.shard,
-                products.c.amazon_in_stock,
-                products.c.amazon_price_jpy,
-                products.c.swept_price_jpy,
-                products.c.new_offer_count,
-                products.c.offers_checked_at,
-                tier.label("tier"),
-                listed.label("listed"),
-                *(flag.label(f"due_{fact}") for fact, flag in flags.items()),
-            )
-            .where(_condition(scope), sa.or_(*flags.values()))
-            .order_by(
-                sa.text("tier, listed DESC"),
-                products.c.stock_updated_at.asc().nulls_first(),
-                products.c.asin,
-            )
+            sa.select(products.c.asin, products.c.shard, mask, tiers.c.tier)
+            .select_from(source)
+            .where(_condition(scope), mask > 0)
+            .order_by(tiers.c.tier, products.c.stock_updated_at.asc().nulls_first())
             .limit(limit)
         )
+        return self._read_dues(query)
+
+    def _due_by_age(self, scope: Scope, limit: int, now: datetime) -> list[Due]:
+        """The listed ones, then the others, each oldest first: an index holds all this looks at."""
+        tier = sa.literal(int(Tier.COLD))
+        mask = self._mask(scope, tier, now)
+        listed = _listed_asins().where(listings.c.asin == products.c.asin).exists()
+        found: list[Due] = []
+        for part in (listed, ~listed):
+            query = (
+                sa.select(products.c.asin, products.c.shard, mask, tier)
+                .where(_condition(scope), mask > 0, part)
+                .order_by(products.c.stock_updated_at.asc().nulls_first(), products.c.asin)
+                .limit(limit - len(found))
+            )
+            found += self._read_dues(query)
+            if len(found) == limit:
+                break
+        return found
+
+    def _read_dues(self, query: sa.Select[Any]) -> list[Due]:
         with self._reading.connect() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [_due_from(row, scope.facts, now, self._rules) for row in rows]
+            rows = connection.execute(query).all()
+        return [Due(asin, shard, _FACTS_OF[mask], _TIERS[tier]) for asin, shard, mask, tier in rows]
+
+    def _mask(
+        self, scope: Scope, tier: sa.ColumnElement[int], now: datetime
+    ) -> sa.ColumnElement[int]:
+        """Which facts are expired, as bits."""
+        bits = (
+            sa.case((self._expired(fact, tier, now), _BIT_OF[fact]), else_=0)
+            for fact in sorted(scope.facts)
+        )
+        return functools.reduce(lambda one, other: one + other, bits)
 
     def count_due(self, scope: Scope) -> int:
         """How many products have missing or expired facts."""
@@ -174,14 +231,20 @@ class ProductStore:
                     sa.update(products).where(products.c.asin == row["asin"]).values(values)
                 )
 
+    def _sold(self, now: datetime) -> sa.Subquery:
+        since = now - self._rules.hot
+        return sa.select(listings.c.asin).where(listings.c.last_sold_at >= since).subquery()
+
+    def _viewed(self, now: datetime) -> sa.Subquery:
+        since = now - self._rules.warm
+        return sa.select(listings.c.asin).where(listings.c.last_viewed_at >= since).subquery()
+
     def _tier(self, now: datetime) -> sa.ColumnElement[int]:
-        sold = sa.select(listings.c.asin).where(listings.c.last_sold_at >= now - self._rules.hot)
-        viewed = sa.select(listings.c.asin).where(
-            listings.c.last_viewed_at >= now - self._rules.warm
-        )
+        if not self._rules.tiered:
+            return sa.literal(int(Tier.COLD))
         return sa.case(
-            (products.c.asin.in_(sold), int(Tier.HOT)),
-            (products.c.asin.in_(viewed), int(Tier.WARM)),
+            (products.c.asin.in_(sa.select(self._sold(now).c.asin)), int(Tier.HOT)),
+            (products.c.asin.in_(sa.select(self._viewed(now).c.asin)), int(Tier.WARM)),
             else_=int(Tier.COLD),
         )
 
@@ -201,7 +264,8 @@ class ProductStore:
         asked = products.c.catalog_asked_at if in_catalog else products.c.offers_asked_at
         pause = CATALOG_ASK_AGAIN_AFTER if in_catalog else ASK_AGAIN_AFTER
         fresh = sa.func.coalesce(self._fresh(fact, tier, now), sa.false())
-        return sa.and_(~fresh, sa.or_(asked.is_(None), asked < now - pause))
+        proven = asked <= _UPDATED_AT[fact]
+        return sa.and_(~fresh, sa.or_(asked.is_(None), proven, asked < now - pause))
 
 
 def _condition(scope: Scope) -> sa.ColumnElement[bool]:
@@ -212,32 +276,13 @@ def _condition(scope: Scope) -> sa.ColumnElement[bool]:
     if scope.account_id is not None:
         on_account = sa.select(listings.c.asin).where(listings.c.account_id == scope.account_id)
         terms.append(products.c.asin.in_(on_account))
+    if scope.asins is not None:
+        terms.append(products.c.asin.in_(scope.asins))
     return sa.and_(*terms)
 
 
 def _listed_asins() -> sa.Select[tuple[str]]:
     return sa.select(listings.c.asin).where(listings.c.status == "listed")
-
-
-def _due_from(
-    row: Mapping[Any, Any], facts: Iterable[Fact], now: datetime, rules: FreshnessRules
-) -> Due:
-    checked: datetime | None = row["offers_checked_at"]
-    return Due(
-        asin=row["asin"],
-        shard=row["shard"],
-        facts=frozenset(fact for fact in facts if row[f"due_{fact}"]),
-        known=KnownOffers(
-            asin=row["asin"],
-            listed=bool(row["listed"]),
-            in_stock=row["amazon_in_stock"],
-            price_jpy=row["amazon_price_jpy"],
-            swept_price_jpy=row["swept_price_jpy"],
-            new_offers=row["new_offer_count"],
-            offers_checked=checked is not None and checked >= now - rules.ttl[Fact.PRICE],
-        ),
-        tier=Tier(row["tier"]),
-    )
 
 
 def _catalog_values(item: CatalogItem, now: datetime) -> dict[str, Any]:
@@ -265,6 +310,9 @@ def _offers_values(update: OffersUpdate, now: datetime) -> dict[str, Any]:
         values["new_offer_count"] = update.swept.new_offers
     if update.detailed and verdict.is_proof:
         values["offers_checked_at"] = now
+    elif verdict.price_jpy is not None:
+        # A price from the sweep stands in place of the one that was read.
+        values["offers_checked_at"] = None
     if verdict.is_proof:
         values |= {
             "amazon_in_stock": verdict.in_stock,

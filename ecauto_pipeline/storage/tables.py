@@ -113,11 +113,18 @@ products = sa.Table(
     sa.Column("last_fetched_at", UtcDateTime),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
-    sa.Index("ix_products_stock_due", "stock_updated_at", "asin"),
-    sa.Index("ix_products_price_due", "price_updated_at", "asin"),
-    sa.Index("ix_products_catalog_due", "catalog_updated_at", "asin"),
-    sa.Index("ix_products_classification_due", "classification_updated_at", "asin"),
-    sa.Index("ix_products_shard", "shard"),
+    # All that choosing what is due looks at, so that 100,000 rows need not be read for it.
+    sa.Index(
+        "ix_products_due",
+        "stock_updated_at",
+        "asin",
+        "price_updated_at",
+        "catalog_updated_at",
+        "classification_updated_at",
+        "offers_asked_at",
+        "catalog_asked_at",
+        "shard",
+    ),
 )
 
 listings = sa.Table(
@@ -134,6 +141,14 @@ listings = sa.Table(
     sa.Column("in_stock_quantity", sa.Integer, nullable=False, server_default="0"),
     sa.Column("status", sa.String(20), nullable=False, server_default="pending"),
     sa.Column("visibility", sa.String(10), nullable=False, server_default="public"),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="5", comment="1 to 20"),
+    sa.Column(
+        "held",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="not queued until `ecauto queue add`",
+    ),
     sa.Column("listed_at", UtcDateTime),
     sa.Column("last_sold_at", UtcDateTime),
     sa.Column("last_viewed_at", UtcDateTime),
@@ -162,10 +177,19 @@ upload_queue = sa.Table(
     sa.Column("error_message", sa.Text),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("processed_at", UtcDateTime),
+    sa.Column("attempt_no", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("worker", sa.String(100), comment="who has claimed it"),
+    sa.Column("lease_until", UtcDateTime, comment="until when that one may send"),
+    sa.Column("sent_at", UtcDateTime, comment="items/add is about to be sent, or was"),
+    sa.Column("identifier", sa.String(100), comment="what the item is known by on the shop"),
+    sa.Column("item_id", sa.String(64), comment="the item that was made, or adopted"),
+    sa.Column("images_done", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("lookups", sa.Integer, nullable=False, server_default="0"),
     sa.CheckConstraint(
         "status IN ('pending', 'uploading', 'unknown', 'success', 'failed')", name="status"
     ),
     sa.Index("ix_upload_queue_due", "platform", "account_id", "status", "scheduled_time"),
+    sa.Index("ix_upload_queue_asin", "asin", "platform", "account_id"),
     sa.Index(
         "uq_upload_queue_live",
         "platform",
@@ -175,6 +199,20 @@ upload_queue = sa.Table(
         sqlite_where=sa.text("status IN ('pending', 'uploading', 'unknown')"),
         postgresql_where=sa.text("status IN ('pending', 'uploading', 'unknown')"),
     ),
+)
+
+screenings = sa.Table(
+    "screenings",
+    metadata,
+    sa.Column("asin", sa.String(10), primary_key=True),
+    sa.Column("verdict", sa.String(10), nullable=False, comment="what the rules say"),
+    sa.Column("score", sa.Integer, nullable=False),
+    sa.Column("reasons", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("decision", sa.String(10), comment="what a person said: released or refused"),
+    sa.Column("decided_at", UtcDateTime),
+    sa.Column("screened_at", UtcDateTime, nullable=False),
+    sa.CheckConstraint("verdict IN ('accepted', 'review', 'blocked')", name="verdict"),
+    sa.CheckConstraint("decision IN ('released', 'refused')", name="decision"),
 )
 
 account_configs = sa.Table(

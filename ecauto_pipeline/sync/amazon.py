@@ -6,10 +6,11 @@ batches and one by one, each from a quota of its own. The catalog has its own qu
 """
 
 import queue
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ecauto_pipeline.clients.amazon import BATCH, AmazonClient
 from ecauto_pipeline.clock import Clock, StoppableClock
@@ -21,6 +22,7 @@ from ecauto_pipeline.domain.amazon import (
     DetailNeed,
     Fact,
     ItemOffers,
+    KnownOffers,
     Verdict,
     detail_need,
     judge_competitive_price,
@@ -139,6 +141,34 @@ class AmazonRefresher:
         return self.rules.ttl[fact]
 
 
+@dataclass(frozen=True, slots=True)
+class OffersCheck:
+    """Asks for the offers of one product now, from the quota that is kept for urgent ones."""
+
+    store: ProductStore
+    client: AmazonClient
+    buy_from: BuyFrom
+
+    def __call__(self, asin: str) -> Verdict:
+        """What Amazon proves about the product; it is stored.
+
+        Raises:
+            Unavailable: no usable answer.
+        """
+        answer = self.client.offers(asin).get(asin)
+        verdict = judge_offers(answer, self.buy_from) if answer else unknown(_ABSENT)
+        self.store.save_offers([OffersUpdate(asin, verdict, detailed=True)])
+        return verdict
+
+
+class _Answered(NamedTuple):
+    """A product, what was known of it, and what is now."""
+
+    due: Due
+    known: KnownOffers
+    update: OffersUpdate
+
+
 class _Run:
     """One refresh under way: four lanes, and the tally that this thread keeps."""
 
@@ -152,6 +182,7 @@ class _Run:
     ) -> None:
         self._store = refresher.store
         self._files = refresher.files
+        self._files_lock = threading.Lock()
         self._buy_from = refresher.buy_from
         self._clock = StoppableClock(refresher.clock)
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -200,7 +231,7 @@ class _Run:
             found = self._client.search_catalog(asins, self._deadline)
             emit(Called(tuple(dues), CATALOG_FACTS))
             self._store.save_catalog(asins, found)
-            self._files.write(self._store.facts(asins))
+            self._cache(asins)
             for due in dues:
                 emit(Outcome(due, CATALOG_FACTS, _catalog_result(found.get(due.asin))))
 
@@ -211,25 +242,30 @@ class _Run:
             asins = [due.asin for due in dues]
             found = self._client.competitive_prices(asins, self._deadline)
             emit(Called(tuple(dues), OFFER_FACTS))
+            known = self._store.known(asins)
             swept = [found.get(asin) or CompetitivePrice(asin, _ABSENT) for asin in asins]
-            self._judge_sweep(list(zip(dues, swept, strict=True)), emit)
+            self._judge_sweep(
+                [(due, known[due.asin], each) for due, each in zip(dues, swept, strict=True)], emit
+            )
 
         try:
             self._ask_in_batches(self._offers, OFFER_FACTS, ask, emit)
         finally:
             self._details.complete()
 
-    def _judge_sweep(self, answers: Iterable[tuple[Due, CompetitivePrice]], emit: Emit) -> None:
-        proven: list[tuple[Due, OffersUpdate]] = []
+    def _judge_sweep(
+        self, answers: Iterable[tuple[Due, KnownOffers, CompetitivePrice]], emit: Emit
+    ) -> None:
+        proven: list[_Answered] = []
         details: list[Detail] = []
-        for due, swept in answers:
-            need = detail_need(due.known, swept)
+        for due, known, swept in answers:
+            need = detail_need(known, swept)
             if need is not None:
-                details.append(Detail(due, need, swept))
+                details.append(Detail(due, known, need, swept))
             if need is None or need in OPTIONAL_DETAILS:
-                confirmed = need == DetailNeed.RECHECK
-                verdict = _UNCHANGED if confirmed else judge_competitive_price(swept)
-                proven.append((due, OffersUpdate(due.asin, verdict, swept)))
+                unconfirmed = need == DetailNeed.SPARE
+                verdict = judge_competitive_price(swept) if unconfirmed else _UNCHANGED
+                proven.append(_Answered(due, known, OffersUpdate(due.asin, verdict, swept)))
         self._save(proven, emit)
         for detail in details:
             self._details.put(detail)
@@ -273,36 +309,42 @@ class _Run:
     def _judge_details(
         self, details: Iterable[Detail], found: Mapping[str, ItemOffers], emit: Emit
     ) -> None:
-        judged: list[tuple[Due, OffersUpdate]] = []
-        rechecked: list[tuple[Due, OffersUpdate]] = []
+        judged: list[_Answered] = []
+        rechecked: list[_Answered] = []
         for detail in details:
             due = detail.due
             answer = found.get(due.asin)
             if answer is not None and _contradicts(detail, answer):
-                self._details.put(Detail(due, DetailNeed.INCONCLUSIVE, detail.swept, again=True))
+                self._details.put(_again(detail))
                 continue
             verdict = judge_offers(answer, self._buy_from) if answer else unknown(_ABSENT)
             update = OffersUpdate(due.asin, verdict, detail.swept, detailed=True)
+            answered = _Answered(due, detail.known, update)
             if detail.need not in OPTIONAL_DETAILS:
-                judged.append((due, update))
+                judged.append(answered)
             elif verdict.is_proof:
-                rechecked.append((due, update))
+                rechecked.append(answered)
         self._save(judged, emit)
         self._save(rechecked, emit, facts=frozenset())
 
     def _save(
         self,
-        updates: Sequence[tuple[Due, OffersUpdate]],
+        answers: Sequence["_Answered"],
         emit: Emit,
         facts: frozenset[Fact] = OFFER_FACTS,
     ) -> None:
         """Store the answers and count them; those already counted come with no `facts`."""
-        self._store.save_offers([update for _, update in updates])
-        proven = [due.asin for due, update in updates if update.verdict.is_proof]
-        self._files.write(self._store.facts(proven))
-        for due, update in updates:
+        self._store.save_offers([answer.update for answer in answers])
+        proven = [each.due.asin for each in answers if each.update.verdict.is_proof]
+        self._cache(proven)
+        for due, known, update in answers:
             result = Result.REFRESHED if update.verdict.is_proof else Result.UNKNOWN
-            emit(Outcome(due, facts, result, changes_of(due, update.verdict)))
+            emit(Outcome(due, facts, result, changes_of(due, known, update.verdict)))
+
+    def _cache(self, asins: Sequence[str]) -> None:
+        """Write the files anew; one lane at a time, so that none writes what was before."""
+        with self._files_lock:
+            self._files.write(self._store.facts(asins))
 
     def _ask_in_batches(
         self,
@@ -338,10 +380,17 @@ def _catalog_result(item: CatalogItem | None) -> Result:
     return Result.REFRESHED if item else Result.UNKNOWN
 
 
+def _again(detail: Detail) -> Detail:
+    """First of all; but what is optional stays so, as its product is counted already."""
+    optional = detail.need in OPTIONAL_DETAILS
+    need = detail.need if optional else DetailNeed.INCONCLUSIVE
+    return replace(detail, need=need, again=True)
+
+
 def _contradicts(detail: Detail, answer: ItemOffers) -> bool:
     """The sweep counted new offers and now there are none: ask once more before believing it."""
     counted = detail.swept is not None and bool(detail.swept.new_offers)
-    none_now = answer.status == "Success" and not answer.offers
+    none_now = answer.status in {"Success", "NoBuyableOffers"} and not answer.offers
     return counted and none_now and not detail.again
 
 

@@ -16,13 +16,7 @@ from ecauto_pipeline.domain.base_shop import (
     plan_changes,
 )
 from ecauto_pipeline.domain.pricing import PriceRule
-from ecauto_pipeline.errors import (
-    AccountStopped,
-    Deferred,
-    ItemGone,
-    Rejected,
-    Unavailable,
-)
+from ecauto_pipeline.errors import Deferred, EcautoError, ItemGone, Rejected, Unavailable
 from ecauto_pipeline.storage.listings import ListingStore
 from ecauto_pipeline.sync.progress import Progress
 from ecauto_pipeline.sync.write_report import MirrorReport, WriteOptions, WriteReport
@@ -59,7 +53,13 @@ class BaseShopSync:
         client = self.client_for(account_id)
         items = list(client.items())
         self.store.replace_items(account_id, items)
-        return MirrorReport(account_id, len(items), self.store.drift(account_id), client.calls)
+        return MirrorReport(
+            account_id,
+            len(items),
+            self.store.drift(account_id),
+            client.calls,
+            self.store.unknown_items(account_id),
+        )
 
     def plan(self, account_id: str) -> Plan:
         """What should change on the account's shop, by what is proven now."""
@@ -115,8 +115,8 @@ class BaseShopSync:
         report: WriteReport,
         progress: Progress,
     ) -> None:
-        ids = self.store.record(options.run_id, changes, Outcome.PLANNED, dry_run=False)
         client = self.client_for(report.account_id)
+        ids = self.store.record(options.run_id, changes, Outcome.PLANNED, dry_run=False)
         try:
             _Writer(self.store, client, report, options.run_id, ids).write(changes, progress)
         finally:
@@ -146,7 +146,7 @@ class _Writer:
         for number, change in enumerate(changes):
             try:
                 self._write_one(change)
-            except (Deferred, AccountStopped, Unavailable) as reason:
+            except EcautoError as reason:
                 self._leave(changes[number:], reason)
                 return
             progress.advanced(what, number + 1, len(changes))
@@ -157,8 +157,10 @@ class _Writer:
                 change.listing.item_id, price_jpy=change.price_jpy, visible=change.visible
             )
         except ItemGone:
+            self.failures_in_a_row = 0
             self._delist(change)
         except Rejected as refusal:
+            self.failures_in_a_row = 0
             self._fail(change, f"BASE refuses it: {refusal}")
         except Unavailable as problem:
             self.failures_in_a_row += 1
@@ -183,6 +185,8 @@ class _Writer:
             ids = self.store.record(self.run_id, [gone_change], Outcome.PLANNED, dry_run=False)
             self.store.written(ids[change.listing.id], gone_change)
             self.report.add([gone_change], Outcome.WRITTEN)
+        except (Rejected, Unavailable) as problem:
+            self._fail(change, f"BASE says that the item is gone; asked again: {problem}")
         else:
             self._fail(change, "BASE says that the item is gone, and shows it")
 

@@ -12,6 +12,7 @@ from ecauto_pipeline.domain.amazon import (
     OPTIONAL_DETAILS,
     CompetitivePrice,
     DetailNeed,
+    KnownOffers,
 )
 from ecauto_pipeline.domain.freshness import Due
 
@@ -21,6 +22,7 @@ class Detail:
     """A product whose offers are to be read, and why; `again` after a contradiction."""
 
     due: Due
+    known: KnownOffers
     need: DetailNeed
     swept: CompetitivePrice | None = None
     again: bool = False

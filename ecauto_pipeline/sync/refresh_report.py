@@ -121,9 +121,8 @@ class RefreshReport:
         return self.total(Fact, Result.ERROR)
 
 
-def changes_of(due: Due, verdict: Verdict) -> tuple[ProductChange, ...]:
+def changes_of(due: Due, known: KnownOffers, verdict: Verdict) -> tuple[ProductChange, ...]:
     """What a proof changes about a product."""
-    known: KnownOffers = due.known
     found: list[ProductChange] = []
     if verdict.is_proof and verdict.in_stock != known.in_stock:
         old, new = _STOCK[known.in_stock], _STOCK[verdict.in_stock]

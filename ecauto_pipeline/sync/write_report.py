@@ -48,9 +48,10 @@ class WriteReport:
 
 @dataclass(frozen=True, slots=True)
 class MirrorReport:
-    """What a shop has, and where it is not what we think."""
+    """What a shop has, where it is not what we think, and what no listing of ours names."""
 
     account_id: str
     items: int
     drift: Sequence[Mapping[str, object]]
     calls: Counter[str]
+    unknown_here: Sequence[Mapping[str, object]] = ()

@@ -167,14 +167,19 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("products", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_products_catalog_due", ["catalog_updated_at", "asin"], unique=False
+            "ix_products_due",
+            [
+                "stock_updated_at",
+                "asin",
+                "price_updated_at",
+                "catalog_updated_at",
+                "classification_updated_at",
+                "offers_asked_at",
+                "catalog_asked_at",
+                "shard",
+            ],
+            unique=False,
         )
-        batch_op.create_index(
-            "ix_products_classification_due", ["classification_updated_at", "asin"], unique=False
-        )
-        batch_op.create_index("ix_products_price_due", ["price_updated_at", "asin"], unique=False)
-        batch_op.create_index("ix_products_shard", ["shard"], unique=False)
-        batch_op.create_index("ix_products_stock_due", ["stock_updated_at", "asin"], unique=False)
 
     op.create_table(
         "rate_buckets",
@@ -208,6 +213,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bucket", name=op.f("pk_rate_windows")),
     )
     op.create_table(
+        "screenings",
+        sa.Column("asin", sa.String(length=10), nullable=False),
+        sa.Column("verdict", sa.String(length=10), nullable=False, comment="what the rules say"),
+        sa.Column("score", sa.Integer(), nullable=False),
+        sa.Column("reasons", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column(
+            "decision",
+            sa.String(length=10),
+            nullable=True,
+            comment="what a person said: released or refused",
+        ),
+        sa.Column("decided_at", UtcDateTime(), nullable=True),
+        sa.Column("screened_at", UtcDateTime(), nullable=False),
+        sa.CheckConstraint(
+            "decision IN ('released', 'refused')", name=op.f("ck_screenings_decision")
+        ),
+        sa.CheckConstraint(
+            "verdict IN ('accepted', 'review', 'blocked')", name=op.f("ck_screenings_verdict")
+        ),
+        sa.PrimaryKeyConstraint("asin", name=op.f("pk_screenings")),
+    )
+    op.create_table(
         "listings",
         sa.Column("id", BigId, nullable=False),
         sa.Column("asin", sa.String(length=10), nullable=False),
@@ -220,6 +247,14 @@ def upgrade() -> None:
         sa.Column("in_stock_quantity", sa.Integer(), server_default="0", nullable=False),
         sa.Column("status", sa.String(length=20), server_default="pending", nullable=False),
         sa.Column("visibility", sa.String(length=10), server_default="public", nullable=False),
+        sa.Column("priority", sa.Integer(), server_default="5", nullable=False, comment="1 to 20"),
+        sa.Column(
+            "held",
+            sa.Boolean(),
+            server_default=sa.false(),
+            nullable=False,
+            comment="not queued until `ecauto queue add`",
+        ),
         sa.Column("listed_at", UtcDateTime(), nullable=True),
         sa.Column("last_sold_at", UtcDateTime(), nullable=True),
         sa.Column("last_viewed_at", UtcDateTime(), nullable=True),
@@ -261,6 +296,28 @@ def upgrade() -> None:
         sa.Column("error_message", sa.Text(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("processed_at", UtcDateTime(), nullable=True),
+        sa.Column("attempt_no", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("worker", sa.String(length=100), nullable=True, comment="who has claimed it"),
+        sa.Column(
+            "lease_until", UtcDateTime(), nullable=True, comment="until when that one may send"
+        ),
+        sa.Column(
+            "sent_at", UtcDateTime(), nullable=True, comment="items/add is about to be sent, or was"
+        ),
+        sa.Column(
+            "identifier",
+            sa.String(length=100),
+            nullable=True,
+            comment="what the item is known by on the shop",
+        ),
+        sa.Column(
+            "item_id",
+            sa.String(length=64),
+            nullable=True,
+            comment="the item that was made, or adopted",
+        ),
+        sa.Column("images_done", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lookups", sa.Integer(), server_default="0", nullable=False),
         sa.CheckConstraint(
             "status IN ('pending', 'uploading', 'unknown', 'success', 'failed')",
             name=op.f("ck_upload_queue_status"),
@@ -269,6 +326,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_upload_queue")),
     )
     with op.batch_alter_table("upload_queue", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_upload_queue_asin", ["asin", "platform", "account_id"], unique=False
+        )
         batch_op.create_index(
             "ix_upload_queue_due",
             ["platform", "account_id", "status", "scheduled_time"],

@@ -1,0 +1,76 @@
+"""Applying the screening rules: before a product is listed, and again to what is."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ecauto_pipeline.domain.screening import Product, Screening, ScreeningRules, Verdict, screen
+from ecauto_pipeline.domain.uploads import Content
+from ecauto_pipeline.storage.screenings import REFUSED, RELEASED, ScreeningStore
+from ecauto_pipeline.sync.upload import Accepted
+
+
+@dataclass(slots=True)
+class RescanReport:
+    """What the rules say of everything that is listed."""
+
+    verdicts: Counter[Verdict] = field(default_factory=Counter[Verdict])
+    doubtful: dict[str, Screening] = field(default_factory=dict[str, Screening])
+
+
+@dataclass(frozen=True, slots=True)
+class Screener:
+    """The rules in force, and the decisions a person has made."""
+
+    rules: ScreeningRules
+    store: ScreeningStore
+
+    def judge(self, product: Product) -> Screening:
+        """What the rules say; it is stored, so that a person can decide."""
+        result = screen(product, self.rules)
+        self.store.save({product.asin: result})
+        return result
+
+    def accept(self, content: Content) -> Accepted:
+        """The product's text as it may be listed, or why it must not be."""
+        result = self.judge(product_of(content))
+        return Accepted(result.title, result.description, self.refusal(content.asin, result))
+
+    def refusal(self, asin: str, result: Screening) -> str:
+        """Why the product must not be listed; empty when it may."""
+        reasons = "; ".join(result.reasons)
+        decision = self.store.decision(asin)
+        if decision == REFUSED:
+            return f"refused by a person ({reasons})"
+        if result.verdict == Verdict.BLOCKED:
+            return f"screened out: {reasons}"
+        if result.verdict == Verdict.REVIEW and decision != RELEASED:
+            return f"waits for review: {reasons}"
+        return ""
+
+    def rescan(self) -> RescanReport:
+        """Apply the rules to all that is listed; what became doubtful joins the review list."""
+        report = RescanReport()
+        results: dict[str, Screening] = {}
+        for product in self.store.listed_products():
+            result = results[product.asin] = screen(product, self.rules)
+            report.verdicts[result.verdict] += 1
+        self.store.save(results)
+        report.doubtful = _doubtful(results)
+        return report
+
+
+def product_of(content: Content) -> Product:
+    """The product as it is judged."""
+    return Product(
+        asin=content.asin,
+        title=content.title or "",
+        description=content.description or "",
+        brand=content.brand or "",
+        category=content.category or "",
+    )
+
+
+def _doubtful(results: Mapping[str, Screening]) -> dict[str, Screening]:
+    worst_first = sorted(results.items(), key=lambda item: -item[1].score)
+    return {asin: result for asin, result in worst_first if result.verdict != Verdict.ACCEPTED}

@@ -1,0 +1,316 @@
+"""The Dagster UI, daemon and code location as processes, driven as the browser drives them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from ecauto_pipeline.clock import SystemClock
+from ecauto_pipeline.launch import PROJECT
+from ecauto_pipeline.partitions import ALL_SHARDS, RANGE_END, RANGE_START
+from ecauto_pipeline.sandbox.demo_listings import demo_items
+from ecauto_pipeline.sandbox.faults import Fault, FaultKind
+from ecauto_pipeline.sandbox.server import demo_sandbox
+from ecauto_pipeline.sandbox.world import World
+from ecauto_pipeline_tests.program import Gate, Program, expected_shops, shops
+
+Answer = TypeVar("Answer")
+
+PATIENCE_SECONDS = 80
+LOOK_EVERY_SECONDS = 0.2
+
+ASINS = 150
+
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+LOCATION = {
+    "repositoryLocationName": "ecauto_pipeline",
+    "repositoryName": "__repository__",
+}
+
+
+def wait_for(what: str, look: Callable[[], Answer | None]) -> Answer:
+    """What `look` gives once it gives something; other processes have to get there first."""
+    until = SystemClock().now().timestamp() + PATIENCE_SECONDS
+    while SystemClock().now().timestamp() < until:
+        if found := look():
+            return found
+        SystemClock().sleep(LOOK_EVERY_SECONDS)
+    raise AssertionError(f"{what}: not within {PATIENCE_SECONDS} s")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Ui:
+    """What a browser asks of the UI."""
+
+    def __init__(self, url: str) -> None:
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=60)
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """The data of an answer."""
+        answer = self.http.post("/graphql", json={"query": query, "variables": variables}).json()
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    def answers(self) -> bool:
+        """Whether it is there and has loaded the code location."""
+        try:
+            return self.location() == "LOADED"
+        except (httpx.TransportError, ValueError):
+            return False
+
+    def location(self) -> str | None:
+        """How loading the code location stands."""
+        entries = self.ask(
+            "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus"
+            " locationOrLoadError { __typename ... on PythonError { message } } } } } }"
+        )["workspaceOrError"]["locationEntries"]
+        for entry in entries:
+            loaded = entry["locationOrLoadError"]
+            assert (loaded or {}).get("__typename") != "PythonError", loaded["message"]
+        return entries[0]["loadStatus"] if entries else None
+
+    def launch(self, job: str, tags: dict[str, str], *assets: str) -> str:
+        """Launch a run as the button "Materialize" does; its id."""
+        selector: dict[str, Any] = {**LOCATION, "pipelineName": job}
+        if assets:
+            selector |= {"assetSelection": [{"path": [asset]} for asset in assets]}
+            selector |= {"assetCheckSelection": []}
+        launched = self.ask(
+            "mutation L($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p)"
+            " { __typename ... on LaunchRunSuccess { run { runId } }"
+            " ... on PythonError { message } } }",
+            p={
+                "mode": "default",
+                "selector": selector,
+                "runConfigData": "{}",
+                "executionMetadata": {
+                    "tags": [{"key": key, "value": value} for key, value in tags.items()]
+                },
+            },
+        )["launchPipelineExecution"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return launched["run"]["runId"]
+
+    def status(self, run_id: str) -> str:
+        """The state of a run."""
+        query = "query R($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+        return self.ask(query, id=run_id)["runOrError"]["status"]
+
+    def end_of(self, run_id: str) -> str:
+        """The state in which a run ends."""
+
+        def ended() -> str | None:
+            status = self.status(run_id)
+            return status if status in ENDED else None
+
+        return wait_for(f"the end of run {run_id}", ended)
+
+    def backfill(self, asset: str, *partitions: str) -> str:
+        """Launch a backfill; its id."""
+        launched = self.ask(
+            "mutation B($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p)"
+            " { __typename ... on LaunchBackfillSuccess { backfillId }"
+            " ... on PythonError { message } } }",
+            p={"assetSelection": [{"path": [asset]}], "partitionNames": partitions},
+        )["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return launched["backfillId"]
+
+    def backfill_status(self, backfill_id: str) -> str:
+        """The state of a backfill."""
+        return self.ask(
+            "query Q($id: String!) { partitionBackfillOrError(backfillId: $id)"
+            " { ... on PartitionBackfill { status } } }",
+            id=backfill_id,
+        )["partitionBackfillOrError"]["status"]
+
+    def materialized(self, asset: str) -> set[str]:
+        """The partitions of an asset that are materialized."""
+        node = self.ask(
+            "query A($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode"
+            " { assetPartitionStatuses { ... on DefaultPartitionStatuses"
+            " { materializedPartitions } } } } }",
+            key={"path": [asset]},
+        )["assetNodeOrError"]
+        return set(node["assetPartitionStatuses"]["materializedPartitions"])
+
+    def runs_of(self, job: str, key: str, value: str) -> list[dict[str, Any]]:
+        """The runs of a job with a tag."""
+        return self.ask(
+            "query S($f: RunsFilter) { runsOrError(filter: $f) { ... on Runs"
+            " { results { runId status tags { key value } } } } }",
+            f={"pipelineName": job, "tags": [{"key": key, "value": value}]},
+        )["runsOrError"]["results"]
+
+    def slots(self, pool: str) -> list[str]:
+        """The runs that hold a slot of the pool."""
+        found = self.ask(
+            "query P($key: String) { instance { concurrencyLimit(concurrencyKey: $key)"
+            " { activeRunIds } } }",
+            key=pool,
+        )
+        return found["instance"]["concurrencyLimit"]["activeRunIds"]
+
+
+@contextmanager
+def running(command: list[str], program: Program, port: int) -> Generator[Ui]:
+    """The stack, until it is interrupted as by Ctrl-C."""
+    with (program.folder / "dagster.log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=program.folder,
+            env={**os.environ, **program.environment},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    ui = Ui(f"http://127.0.0.1:{port}")
+    try:
+        wait_for("the UI", lambda: process.poll() is not None or ui.answers())
+        assert process.poll() is None, (program.folder / "dagster.log").read_text()[-3000:]
+        yield ui
+    finally:
+        ui.http.close()
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(20)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+class Gates:
+    """A gate for each test that wants to hold a call; the sandbox's clock asks the present one."""
+
+    def __init__(self) -> None:
+        self.present = Gate()
+
+    def now(self) -> Any:
+        return SystemClock().now()
+
+    def sleep(self, seconds: float) -> None:
+        self.present.sleep(seconds)
+
+
+@pytest.fixture(scope="module")
+def gates() -> Gates:
+    return Gates()
+
+
+@pytest.fixture(scope="module")
+def program(gates: Gates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """An installation that has taken over v1.0; it is configured by a `.env` in its folder."""
+    with demo_sandbox(asins=ASINS, rate_multiplier=1000, clock=gates) as sandbox:
+        program = Program(tmp_path_factory.mktemp("installation"), sandbox)
+        assert program.run("import-v1", program.write_v1()).returncode == 0
+        home = program.data_dir / "dagster_home"
+        lines = [f"{name}='{value}'" for name, value in program.settings.items()]
+        (program.folder / ".env").write_text("\n".join([*lines, f"DAGSTER_HOME={home}"]))
+        program.settings = {}
+        yield program
+
+
+@pytest.fixture(scope="module")
+def ui(program: Program) -> Iterator[Ui]:
+    port = free_port()
+    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
+    command += ["-w", str(PROJECT / "workspace.yaml")]
+    with running(command, program, port) as ui:
+        yield ui
+
+
+@pytest.fixture(scope="module", autouse=True)
+def backfill_id(ui: Ui) -> str:
+    """Launched before all else: the daemon looks for backfills only every 30 seconds."""
+    return ui.backfill("amazon_catalog", "07", "08")
+
+
+def test_the_location_loads(ui: Ui) -> None:
+    assert ui.location() == "LOADED"
+    found = ui.ask(
+        "query R($s: RepositorySelector!) { repositoryOrError(repositorySelector: $s)"
+        " { ... on Repository { jobs { name } sensors { name sensorState { status } }"
+        " schedules { name scheduleState { status } } } } }",
+        s=LOCATION,
+    )["repositoryOrError"]
+    assert {"stock_refresh", "base_sync", "import_v1"} <= {job["name"] for job in found["jobs"]}
+    states = {each["name"]: each["sensorState"]["status"] for each in found["sensors"]}
+    assert states["base_half_after_success"] == states["freshness_watermarks"] == "RUNNING"
+    assert {each["scheduleState"]["status"] for each in found["schedules"]} == {"RUNNING"}
+
+
+def test_one_partition_is_materialized_as_by_the_button(ui: Ui, program: Program) -> None:
+    run_id = ui.launch("__ASSET_JOB", {"dagster/partition": "03"}, "amazon_stock")
+    assert ui.end_of(run_id) == "SUCCESS"
+    assert ui.materialized("amazon_stock") >= {"03"}
+    asked = "SELECT DISTINCT shard FROM products WHERE offers_asked_at IS NOT NULL"
+    assert ("03",) in program.rows(asked)
+
+
+def test_a_canceled_refresh_keeps_what_it_fetched_and_frees_its_slot(
+    ui: Ui, program: Program, gates: Gates
+) -> None:
+    gates.present = Gate()
+    slow = Fault("getCompetitivePricing", FaultKind.SLOW, after=2, times=1)
+    program.sandbox.faults.replace([slow])
+    fetched = "SELECT count(*) FROM products WHERE price_updated_at IS NOT NULL"
+    [(before,)] = program.rows(fetched)
+    run_id = ui.launch("__ASSET_JOB", ALL_SHARDS, "amazon_prices")
+    gates.present.wait_for_the_call()
+    assert ui.slots("amazon_sp_api") == [run_id]
+    canceled = ui.ask(
+        "mutation T($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE)"
+        " { __typename } }",
+        id=run_id,
+    )
+    assert canceled["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    assert ui.end_of(run_id) == "CANCELED"
+    gates.present.open()
+    program.sandbox.faults.replace([])
+    [(after,)] = program.rows(fetched)
+    assert after > before
+    assert wait_for("the slot", lambda: run_id not in ui.slots("amazon_sp_api"))
+
+
+def test_the_base_half_follows_the_stock_refresh(ui: Ui, program: Program) -> None:
+    sandbox = program.sandbox
+    # Other sensors may upload what waits meanwhile: those items are not looked at.
+    listed = [item for items in demo_items(World(count=ASINS)).values() for item in items]
+    expected = expected_shops(sandbox, {item.item_id: item.price for item in listed})
+    run_id = ui.launch("stock_refresh", ALL_SHARDS)
+    assert ui.end_of(run_id) == "SUCCESS"
+    [follower] = wait_for("base_sync", lambda: ui.runs_of("base_sync", "dagster/run_key", run_id))
+    tags = {tag["key"]: tag["value"] for tag in follower["tags"]}
+    assert (tags[RANGE_START], tags[RANGE_END]) == ("base_account_1", "base_account_2")
+    assert ui.end_of(follower["runId"]) == "SUCCESS"
+    assert shops(sandbox).items() >= expected.items()
+    assert ui.materialized("base_visibility") == {"base_account_1", "base_account_2"}
+
+
+def test_a_backfill_of_two_partitions_is_one_run(ui: Ui, backfill_id: str) -> None:
+    def ended() -> str | None:
+        status = ui.backfill_status(backfill_id)
+        return status if status.startswith(("COMPLETED", "FAILED")) else None
+
+    assert wait_for("the backfill", ended) == "COMPLETED_SUCCESS"
+    assert ui.materialized("amazon_catalog") == {"07", "08"}
+    [run] = ui.runs_of("__ASSET_JOB", "dagster/backfill", backfill_id)
+    assert {"key": RANGE_START, "value": "07"} in run["tags"]
+    assert {"key": RANGE_END, "value": "08"} in run["tags"]
+
+
+def test_nothing_was_written_outside_the_installation(program: Program) -> None:
+    assert {path.name for path in program.folder.iterdir()} == {".env", "data", "dagster.log", "v1"}
+    assert "canary" not in (program.folder / "dagster.log").read_text()
