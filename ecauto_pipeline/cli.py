@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ecauto_pipeline import cli_uploads
 from ecauto_pipeline.domain.accounts import authorization_code
 from ecauto_pipeline.errors import EcautoError, Misconfigured
 from ecauto_pipeline.settings import has_credentials, load_settings
@@ -56,6 +57,10 @@ def main() -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Keeps BASE shops in step with Amazon Japan."""
+
+
+for _command in cli_uploads.ALL:
+    cli.add_command(_command)
 
 
 @cli.command()

@@ -156,13 +156,13 @@ def add_products(
         "no_queue": no_queue,
         "dry_run": dry_run,
     }
-    run = run_alone("product_intake", {"product_intake": config})
+    run = run_alone("product_intake", {"take_in_products": config})
     if not run.succeeded:
-        raise Misconfigured(run.error_message)
-    report = run.result.output_for_node("product_intake")
+        raise run.error
+    report = run.result.output_for_node("take_in_products")
     lines = report.pop("lines")
     answer(report, lines, as_json=as_json)
-    return 0 if not report["counts"].get("not_answered") else 1
+    return 1 if report["problems"] else 0
 
 
 def queue_lines(

@@ -3,10 +3,11 @@
 import dagster as dg
 
 from ecauto_pipeline import jobs, loggers, resources, schedules, sensors
-from ecauto_pipeline.assets import amazon, base_shop, uploads
+from ecauto_pipeline.assets import amazon, base_shop, consistency, uploads
 
 defs = dg.Definitions(
-    assets=[*amazon.ALL, *base_shop.ALL, *uploads.ALL],
+    assets=[*amazon.ALL, *base_shop.ALL, *uploads.ALL, *consistency.ALL],
+    asset_checks=consistency.CHECKS,
     jobs=jobs.ALL,
     schedules=schedules.ALL,
     sensors=sensors.ALL,

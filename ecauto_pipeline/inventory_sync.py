@@ -17,8 +17,6 @@ from ecauto_pipeline.pipeline import Pipeline
 from ecauto_pipeline.run_report import SyncReport, WriteStep
 from ecauto_pipeline.sensors import watermarks
 
-_NEEDS_A_PERSON = {"Misconfigured", "CredentialsRejected", "DatabaseUnusable"}
-
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
@@ -131,9 +129,9 @@ def _note_run(run: JobRun, report: SyncReport) -> None:
     report.runs[run.job_name] = run.run_id
     if run.succeeded:
         return
-    if run.error_class in _NEEDS_A_PERSON:
-        raise Misconfigured(run.error_message)
-    report.problems.append(run.error_message or f"{run.job_name} failed: see run {run.run_id}")
+    if isinstance(run.error, Misconfigured):
+        raise run.error
+    report.problems.append(str(run.error))
 
 
 def _fill(step: object, numbers: dict[str, Any]) -> None:

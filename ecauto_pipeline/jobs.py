@@ -5,6 +5,7 @@ import dagster as dg
 from ecauto_pipeline import ops
 from ecauto_pipeline.assets.amazon import FACT_KEYS
 from ecauto_pipeline.assets.base_shop import WRITE_KEYS
+from ecauto_pipeline.assets.consistency import CONSISTENCY_KEY, SCREENINGS_KEY
 from ecauto_pipeline.assets.uploads import QUEUE_KEY, UPLOADS_KEY
 from ecauto_pipeline.domain.amazon import Fact
 from ecauto_pipeline.domain.base_shop import Kind
@@ -54,6 +55,16 @@ upload = dg.define_asset_job(
     [UPLOADS_KEY],
     description="Look up what is unknown, then upload what is due, exactly once.",
 )
+consistency_check = dg.define_asset_job(
+    "consistency_check",
+    dg.AssetSelection.assets(CONSISTENCY_KEY) | dg.AssetSelection.checks_for_assets(QUEUE_KEY),
+    description="Compare listings, queue and BASE; mend what is safe.",
+)
+screening_rescan = dg.define_asset_job(
+    "screening_rescan",
+    [SCREENINGS_KEY],
+    description="Apply the screening rules to everything that is listed.",
+)
 base_mirror = dg.define_asset_job(
     "base_mirror",
     ["base_listings"],
@@ -67,5 +78,23 @@ def import_v1() -> None:
     ops.take_over_v1()
 
 
+@dg.job(description="From a list of ASINs to products, listings and the upload queue.")
+def product_intake() -> None:
+    """One step: `ecauto add-products FILE`."""
+    ops.take_in_products()
+
+
 AMAZON = [price_refresh, stock_refresh, catalog_refresh, amazon_refresh]
-ALL = [*AMAZON, price_sync, visibility_sync, base_sync, queue_fill, upload, base_mirror, import_v1]
+ALL = [
+    *AMAZON,
+    price_sync,
+    visibility_sync,
+    base_sync,
+    base_mirror,
+    queue_fill,
+    upload,
+    consistency_check,
+    screening_rescan,
+    product_intake,
+    import_v1,
+]

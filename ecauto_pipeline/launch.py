@@ -13,7 +13,7 @@ import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
 from ecauto_pipeline.definitions import defs
-from ecauto_pipeline.errors import Misconfigured
+from ecauto_pipeline.errors import EcautoError, Misconfigured, RunIncomplete
 from ecauto_pipeline.loggers import PEOPLE
 from ecauto_pipeline.run_locks import reap_lost_runs
 from ecauto_pipeline.sensors import LAUNCHED_BY
@@ -25,6 +25,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 _INTERRUPTIONS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
+
+
+_NEEDS_A_PERSON = {"Misconfigured", "CredentialsRejected", "DatabaseUnusable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,13 @@ class JobRun:
     result: dg.ExecuteInProcessResult
     materializations: Sequence[dg.AssetMaterialization]
     observations: Sequence[dg.AssetObservation]
+
+    @property
+    def error(self) -> EcautoError:
+        """What ended the run: for a person to mend, or to be read in the run's log."""
+        if self.error_class in _NEEDS_A_PERSON:
+            return Misconfigured(self.error_message)
+        return RunIncomplete(self.error_message or f"{self.job_name}: see run {self.run_id}")
 
 
 def prepare_dagster_home() -> Path:

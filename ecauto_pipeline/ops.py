@@ -1,11 +1,17 @@
-"""Work that is no asset: the take-over of v1.0."""
+"""Work that is no asset: the take-over of v1.0, and the intake of new products."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from ecauto_pipeline.assets.amazon import POOL as AMAZON_POOL
+from ecauto_pipeline.assets.reporting import RunLog, table
+from ecauto_pipeline.errors import RunIncomplete
 from ecauto_pipeline.resources import PIPELINE, pipeline_of
+
+if TYPE_CHECKING:
+    from ecauto_pipeline.sync.intake import IntakeReport
 
 
 class ImportConfig(dg.Config):
@@ -22,3 +28,66 @@ def take_over_v1(context: dg.OpExecutionContext, config: ImportConfig) -> dict[s
     numbers = report.as_dict()
     context.add_output_metadata({"report": dg.MetadataValue.md("\n".join(report.lines()))})
     return numbers | {"lines": report.lines()}
+
+
+class IntakeConfig(dg.Config):
+    """Which list to take in, and how; a list of the inbox is put away afterwards."""
+
+    path: str
+    account_id: str | None = None
+    priority: int = 5
+    no_queue: bool = False
+    dry_run: bool = False
+    from_inbox: bool = False
+
+
+@dg.op(
+    required_resource_keys={PIPELINE},
+    out=dg.Out(dict[str, Any], io_manager_key="io_manager"),
+    pool=AMAZON_POOL,
+)
+def take_in_products(context: dg.OpExecutionContext, config: IntakeConfig) -> dict[str, Any]:
+    """From a list of ASINs to products, pending listings and rows of the upload queue."""
+    report = _take_in(context, config)
+    if report is None:
+        lines = ["another run has taken this list"]
+        return {"counts": {}, "rows": [], "problems": [], "lines": lines}
+    columns = ("asin", "outcome", "account_id", "detail")
+    numbers = report.as_dict()
+    context.add_output_metadata(
+        {
+            **numbers["counts"],
+            "calls": numbers["calls"],
+            "seconds": numbers["seconds"],
+            "outcomes": table(columns, numbers["rows"]),
+        }
+    )
+    return numbers | {"lines": report.lines()}
+
+
+def _take_in(context: dg.OpExecutionContext, config: IntakeConfig) -> "IntakeReport | None":
+    from ecauto_pipeline.storage.inbox import read_asin_file, report_path  # noqa: PLC0415
+    from ecauto_pipeline.sync.intake import IntakeOptions  # noqa: PLC0415 - imports the clients
+
+    pipeline = pipeline_of(context)
+    log = RunLog(context, pipeline.clock)
+    options = IntakeOptions(
+        account_id=config.account_id,
+        priority=config.priority,
+        held=config.no_queue,
+        dry_run=config.dry_run,
+        time_budget=pipeline.settings.refresh.time_budget,
+    )
+    path = Path(config.path)
+    if config.from_inbox:
+        result = pipeline.intake.process_inbox_file(path, pipeline.inbox, options, log)
+        if result and result.problem:
+            raise RunIncomplete(f"{path.name}: {result.problem}")
+        report = result.report if result else None
+    else:
+        report = pipeline.intake.take_in(read_asin_file(path), options, log)
+        if not config.dry_run:
+            report.write_csv(report_path(path))
+    if report and not config.dry_run:
+        pipeline.fill_queue(pipeline.upload_queue.waiting_accounts())
+    return report

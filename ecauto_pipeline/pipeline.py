@@ -31,7 +31,10 @@ from ecauto_pipeline.settings import Settings, load_settings
 from ecauto_pipeline.storage import database, migrate
 from ecauto_pipeline.storage.accounts import AccountStore
 from ecauto_pipeline.storage.cipher import Cipher
+from ecauto_pipeline.storage.consistency import ConsistencyStore
 from ecauto_pipeline.storage.import_v1 import ImportStore
+from ecauto_pipeline.storage.inbox import Inbox
+from ecauto_pipeline.storage.intake import IntakeStore
 from ecauto_pipeline.storage.listings import ListingStore
 from ecauto_pipeline.storage.product_files import FOLDER, ProductFiles
 from ecauto_pipeline.storage.products import ProductStore
@@ -42,7 +45,9 @@ from ecauto_pipeline.storage.upload_attempts import Checkpoint, UploadAttempts
 from ecauto_pipeline.storage.upload_queue import UploadQueue
 from ecauto_pipeline.sync.amazon import AmazonRefresher, OffersCheck, OnWait, RefreshPlan
 from ecauto_pipeline.sync.base_shop import BaseShopSync
+from ecauto_pipeline.sync.consistency import ConsistencyCheck
 from ecauto_pipeline.sync.import_v1 import import_v1
+from ecauto_pipeline.sync.intake import Intake
 from ecauto_pipeline.sync.lookup import LookupReport, resolve_unknown
 from ecauto_pipeline.sync.progress import Progress, Silent
 from ecauto_pipeline.sync.queue import fill_queue
@@ -280,6 +285,24 @@ class Pipeline:
             Misconfigured: a rule file is malformed.
         """
         return Screener(read_rules(self.settings.data_dir / "screening"), self.screenings)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """Where files of ASINs are put to be taken in."""
+        return Inbox(self.settings.data_dir / "inbox", self.clock)
+
+    @cached_property
+    def intake(self) -> Intake:
+        """Takes new products in."""
+        accounts = self.accounts.accounts(self.settings.base.accounts)
+        store = IntakeStore(self.engine, self.clock)
+        return Intake(store, self.refresher, self.screener, accounts, self.clock)
+
+    @cached_property
+    def consistency(self) -> ConsistencyCheck:
+        """Compares listings, queue and shops."""
+        store = ConsistencyStore(self.engine, self.clock)
+        return ConsistencyCheck(store, self.upload_attempts, self.upload_rules, self.clock)
 
     @cached_property
     def screenings(self) -> ScreeningStore:

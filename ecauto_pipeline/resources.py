@@ -39,7 +39,9 @@ def pipeline_resource(context: dg.InitResourceContext) -> "Generator[Pipeline]":
         yield pipeline
 
 
-def pipeline_of(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> "Pipeline":
+def pipeline_of(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext | dg.AssetCheckExecutionContext,
+) -> "Pipeline":
     """The pipeline opened for this run; the asset names it in `required_resource_keys`."""
     return cast("Pipeline", context.resources.pipeline)
 

@@ -1,5 +1,6 @@
 """What is launched by events: the BASE half after the Amazon half, and the watermarks."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -127,10 +128,33 @@ def due_uploads(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Ski
     return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("nothing is due")
 
 
+@dg.sensor(
+    job=jobs.product_intake,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Takes in the lists of ASINs put into `inbox` in the data folder.",
+)
+def asin_inbox(_context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Takes in the lists of ASINs put into `inbox` in the data folder."""
+    with opened_pipeline() as pipeline:
+        pipeline.inbox.put_back_abandoned()
+        requests = [_intake_request(file) for file in pipeline.inbox.ready()]
+    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("no list")
+
+
+def _intake_request(file: Path) -> dg.RunRequest:
+    config = {"path": str(file.absolute()), "from_inbox": True}
+    return dg.RunRequest(
+        run_key=f"{file.name}:{file.stat().st_mtime_ns}",
+        run_config={"ops": {"take_in_products": {"config": config}}},
+    )
+
+
 ALL = [
     base_half_after_success,
     base_half_after_failure,
     freshness_watermarks,
     pending_listings,
     due_uploads,
+    asin_inbox,
 ]

@@ -16,7 +16,9 @@ SAY_WAITS_FROM_SECONDS = 5
 class RunLog:
     """Tells the run's log how far a flow is, and what it waits for, without flooding it."""
 
-    def __init__(self, context: dg.AssetExecutionContext, clock: Clock) -> None:
+    def __init__(
+        self, context: dg.AssetExecutionContext | dg.OpExecutionContext, clock: Clock
+    ) -> None:
         self._context = context
         self._clock = clock
         self._said: dict[str, float] = {}
@@ -48,8 +50,13 @@ def table(
     """The first rows as a table, all as text where the columns say nothing else."""
     return dg.MetadataValue.table(
         records=[
-            dg.TableRecord({name: row[name] for name in columns if row[name] is not None})
+            dg.TableRecord({name: _plain(row[name]) for name in columns if row[name] is not None})
             for row in rows[:TABLE_ROWS]
         ],
         schema=dg.TableSchema([dg.TableColumn(name) for name in columns]),
     )
+
+
+def _plain(value: str | int | float | None) -> str | int | float | None:
+    """An enum's member is text, but Dagster would store it as a class it does not know."""
+    return str(value) if isinstance(value, str) else value

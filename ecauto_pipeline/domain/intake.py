@@ -72,6 +72,7 @@ class Candidate:
     brand: str | None = None
     category: str | None = None
     price_jpy: int | None = None
+    in_stock: bool | None = None
     catalog_asked_at: datetime | None = None
     catalog_updated_at: datetime | None = None
     price_updated_at: datetime | None = None

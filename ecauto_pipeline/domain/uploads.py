@@ -95,6 +95,10 @@ class UploadRules:
         """When a failed try is made up for: 1, 2, 4 … minutes later, an hour at most."""
         return now + min(timedelta(minutes=2**retry_count), timedelta(hours=1))
 
+    def gives_up(self, retry_count: int) -> bool:
+        """Whether that many retries are more than are made."""
+        return retry_count > self.max_retries
+
     def is_open(self, now: datetime) -> bool:
         """Whether uploads are made at this time of the day in Japan."""
         return self.from_hour <= now.astimezone(JAPAN).hour < self.to_hour

@@ -5,6 +5,7 @@ decided.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -123,13 +124,7 @@ class ConsistencyStore:
                 updated_at=now,
             )
             if done:
-                values: dict[str, Any] = {"item_id": item.item_id, "error_message": FOUND_ON_SHOP}
-                # A hidden item may lack its pictures: its upload goes on from there.
-                if item.visible:
-                    values |= {"status": QueueStatus.SUCCESS, "processed_at": now}
-                connection.execute(
-                    sa.update(upload_queue).where(_among(mend.waiting)).values(values)
-                )
+                _settle(connection, mend, now)
         return done
 
     def _fail(self, mend: FailRows) -> bool:
@@ -160,6 +155,18 @@ class ConsistencyStore:
             )
 
 
+def _settle(connection: sa.Connection, mend: Adopt, now: datetime) -> None:
+    """The listing's rows know the item, so that none of them makes it again."""
+    item = mend.item
+    values: dict[str, Any] = {"item_id": item.item_id, "error_message": FOUND_ON_SHOP}
+    # A hidden item may lack its pictures: its upload goes on from there.
+    if item.visible:
+        values |= {"status": QueueStatus.SUCCESS, "processed_at": now}
+    connection.execute(sa.update(upload_queue).where(_among(mend.waiting)).values(values))
+    failed = sa.and_(_of(mend.listing), upload_queue.c.status == QueueStatus.FAILED)
+    connection.execute(sa.update(upload_queue).where(failed).values(item_id=item.item_id))
+
+
 def _queue_stands_still(connection: sa.Connection) -> None:
     """Nobody queues or claims until the end of the transaction; on SQLite nobody could anyway."""
     if connection.dialect.name == "postgresql":
@@ -169,11 +176,13 @@ def _queue_stands_still(connection: sa.Connection) -> None:
 def _live(connection: sa.Connection, listing: ListingState) -> set[tuple[int, str, int]]:
     """The listing's rows that an upload is waiting for or at, as they are now."""
     query = sa.select(upload_queue.c.id, upload_queue.c.status, upload_queue.c.attempt_no).where(
-        of_account(listing.account_id),
-        upload_queue.c.asin == listing.asin,
-        upload_queue.c.status.in_(LIVE),
+        _of(listing), upload_queue.c.status.in_(LIVE)
     )
     return {(row[0], row[1], row[2]) for row in connection.execute(query)}
+
+
+def _of(listing: ListingState) -> sa.ColumnElement[bool]:
+    return sa.and_(of_account(listing.account_id), upload_queue.c.asin == listing.asin)
 
 
 def _seen(rows: Sequence[QueueState]) -> set[tuple[int, str, int]]:

@@ -68,6 +68,7 @@ class IntakeStore:
             products.c.brand,
             products.c.category,
             products.c.amazon_price_jpy,
+            products.c.amazon_in_stock,
             products.c.catalog_asked_at,
             products.c.catalog_updated_at,
             products.c.price_updated_at,

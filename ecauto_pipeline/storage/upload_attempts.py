@@ -5,6 +5,7 @@ nothing any more.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from ecauto_pipeline.domain.uploads import (
     first_free_identifier,
 )
 from ecauto_pipeline.storage.database import reading
-from ecauto_pipeline.storage.tables import listings, upload_queue
+from ecauto_pipeline.storage.tables import listings, products, upload_queue
 from ecauto_pipeline.storage.upload_queue import PLATFORM, lease_over, of_account
 
 Checkpoint = Callable[[str], None]
@@ -91,27 +92,27 @@ class UploadAttempts:
         self._at("after sending")
         return done
 
-    def created(self, upload: Upload, item_id: str, price_jpy: int) -> bool:
-        """The item is there: the row and its listing say so in one transaction."""
-        now = self._clock.now()
+    def created(self, upload: Upload, item_id: str, price_jpy: int) -> Upload | None:
+        """The item is there: the row and its listing say so in one transaction.
+
+        Returns the row with a lease that begins anew; None: it is another's by now.
+        """
+        renewed = replace(upload, item_id=item_id, lease_until=self._lease_end())
         self._at("before created")
         with self._engine.begin() as connection:
-            done = self._set(
-                connection, upload, item_id=item_id, lease_until=now + self._rules.lease
-            )
+            done = self._set(connection, upload, item_id=item_id, lease_until=renewed.lease_until)
             if done:
                 self._list(connection, upload, item_id, price_jpy)
         self._at("after created")
-        return done
+        return renewed if done else None
 
-    def image_added(self, upload: Upload, number: int) -> bool:
-        """So many pictures are there; the lease begins anew."""
+    def image_added(self, upload: Upload, number: int) -> Upload | None:
+        """So many pictures are there; returns as `created` does."""
+        renewed = replace(upload, images_done=number, lease_until=self._lease_end())
         self._at("before image")
-        done = self._fenced(
-            upload, images_done=number, lease_until=self._clock.now() + self._rules.lease
-        )
+        done = self._fenced(upload, images_done=number, lease_until=renewed.lease_until)
         self._at("after image")
-        return done
+        return renewed if done else None
 
     def finish(self, upload: Upload, *, price_jpy: int | None, public: bool, note: str) -> bool:
         """The upload is complete: shown, or left hidden because nothing proves that it ships."""
@@ -153,7 +154,7 @@ class UploadAttempts:
     def put_back(self, upload: Upload, at: datetime, reason: str, *, spend_retry: bool) -> bool:
         """Certainly nothing was made: try again later, or give up after the last retry."""
         retries = upload.retry_count + spend_retry
-        if retries > self._rules.max_retries:
+        if self._rules.gives_up(retries):
             return self.fail(upload, f"given up after {retries - 1} retries: {reason}")
         self._at("before put back")
         done = self._fenced(
@@ -184,7 +185,8 @@ class UploadAttempts:
         """Rows whose worker is gone: what had been sent is unknown, the rest is as before."""
         now = self._clock.now()
         over = sa.and_(of_account(account_id), lease_over(now))
-        sent = sa.and_(upload_queue.c.sent_at.is_not(None), upload_queue.c.item_id.is_(None))
+        made = upload_queue.c.item_id.is_not(None)
+        sent = sa.and_(upload_queue.c.sent_at.is_not(None), ~made)
         self._at("before rescue")
         with self._engine.begin() as connection:
             unknown = connection.execute(
@@ -199,12 +201,15 @@ class UploadAttempts:
             )
             back = connection.execute(
                 sa.update(upload_queue)
-                .where(over)
+                .where(over, ~sent)  # what a slow worker commits as sent meanwhile is unknown too
                 .values(
                     status=QueueStatus.PENDING,
                     scheduled_time=now,
                     lease_until=None,
-                    error_message="its worker was lost before sending",
+                    error_message=sa.case(
+                        (made, "its worker was lost after its item was made"),
+                        else_="its worker was lost before sending",
+                    ),
                 )
             )
         self._at("after rescue")
@@ -220,7 +225,8 @@ class UploadAttempts:
                 sa.or_(
                     upload_queue.c.scheduled_time <= self._clock.now(),
                     upload_queue.c.scheduled_time.is_(None),
-                    upload_queue.c.worker.is_(None),
+                    # Taken over from v1.0: nobody has been sending it for long.
+                    sa.and_(upload_queue.c.worker.is_(None), upload_queue.c.lookups == 0),
                 ),
             )
             .order_by(upload_queue.c.scheduled_time, upload_queue.c.id)
@@ -309,6 +315,9 @@ class UploadAttempts:
         )
         identifier = connection.execute(sa.select(listings.c.sku).where(mine)).scalar()
         if not identifier:
+            # One account after another: both could take the same free one.
+            product = sa.select(products.c.asin).where(products.c.asin == row["asin"])
+            connection.execute(product.with_for_update(key_share=True))
             taken = connection.execute(
                 sa.select(listings.c.sku).where(listings.c.sku.like(f"b-{row['asin']}-%"))
             ).scalars()
@@ -337,6 +346,9 @@ class UploadAttempts:
                 updated_at=now,
             )
         )
+
+    def _lease_end(self) -> datetime:
+        return self._clock.now() + self._rules.lease
 
     def _fenced(self, upload: Upload, **values: Any) -> bool:
         with self._engine.begin() as connection:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.uploads import LIVE, Content, QueueStatus, Slots
@@ -35,8 +36,8 @@ class UploadQueue:
     ) -> int:
         """Queue the account's pending listings that were never queued; how many.
 
-        Priorities first, one slot each, in one statement: what runs beside it finds a row there
-        already and adds none. `held` takes those that intake was told not to queue.
+        Priorities first, one slot each, in one statement: where another process has added a row
+        meanwhile, it adds none. `held` takes those that intake was told not to queue.
         """
         number = sa.func.row_number().over(
             order_by=(listings.c.priority.desc(), listings.c.id)
@@ -62,9 +63,12 @@ class UploadQueue:
             self._slot_time(waiting.c.number, slots),
             sa.literal(QueueStatus.PENDING.value),
             sa.literal(self._clock.now(), UtcDateTime),
-        )
-        insert = sa.insert(upload_queue).from_select(
-            [*names, "scheduled_time", "status", "created_at"], rows
+        ).where(sa.true())  # SQLite would read ON CONFLICT as a join's condition
+        is_postgres = self._engine.dialect.name == "postgresql"
+        insert = (
+            (postgresql.insert if is_postgres else sqlite.insert)(upload_queue)
+            .from_select([*names, "scheduled_time", "status", "created_at"], rows)
+            .on_conflict_do_nothing()
         )
         with self._engine.begin() as connection:
             return connection.execute(insert).rowcount

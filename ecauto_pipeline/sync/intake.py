@@ -41,6 +41,7 @@ PROBLEMS_KEPT = 10
 
 _NOT_ASKED = "not asked at Amazon: the time was up; add it again later"
 _DRY = "not asked at Amazon: dry run"
+_SOLD_OUT = "sold out at Amazon now: it stays hidden until it is back"
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -287,7 +288,8 @@ class _Run:
             return IntakeRow(asin, Outcome.SCREENED_OUT, refusal)
         account_id = choose_account(candidate.category, self._accounts, self._loads)
         self._loads[account_id] += 1
-        return IntakeRow(asin, Outcome.ADDED, account_id=account_id)
+        detail = _SOLD_OUT if candidate.in_stock is False else ""
+        return IntakeRow(asin, Outcome.ADDED, detail, account_id)
 
 
 def _product(candidate: Candidate) -> Product:

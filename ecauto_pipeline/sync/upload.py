@@ -7,7 +7,7 @@ finds out. All after items/add may be repeated, so a lost worker's row simply go
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -167,30 +167,31 @@ class Uploader:
         """Carry one row as far as it goes; False: the account cannot go on now."""
         self._arm(upload)
         try:
-            report.results[self._carry(upload, report)] += 1
-        except Deferred as later:
-            self._later(upload, str(later), report)
-            return False
-        except (AccountStopped, Misconfigured) as stop:
-            self._later(upload, str(stop), report)
-            return False
+            report.results[self._settle(upload, report)] += 1
         except _Overtaken:
             report.results[Result.OVERTAKEN] += 1
-        except Rejected as refusal:
-            self.attempts.fail(upload, f"BASE refuses it after it was made: {refusal}")
-            report.results[Result.FAILED] += 1
-        except Unavailable as problem:
-            report.results[self._put_back(upload, problem)] += 1
         finally:
             self.fence.disarm()
-        return True
+        return not report.stopped
 
-    def _later(self, upload: Upload, reason: str, report: UploadReport) -> None:
+    def _settle(self, upload: Upload, report: UploadReport) -> Result:
+        try:
+            return self._carry(upload, report)
+        except (Deferred, AccountStopped, Misconfigured) as stop:
+            report.stopped = str(stop)
+            return self._later(upload, str(stop))
+        except Rejected as refusal:
+            reason = f"BASE refuses it after it was made: {refusal}"
+            self._own(self.attempts.fail(upload, reason))
+            return Result.FAILED
+        except Unavailable as problem:
+            return self._put_back(upload, problem)
+
+    def _later(self, upload: Upload, reason: str) -> Result:
         """A limit, or an account that needs a person: no retry is spent on that."""
         at = self.clock.now() + timedelta(minutes=10)
-        self.attempts.put_back(upload, at, reason, spend_retry=False)
-        report.results[Result.PUT_BACK] += 1
-        report.stopped = reason
+        self._own(self.attempts.put_back(upload, at, reason, spend_retry=False))
+        return Result.PUT_BACK
 
     def _carry(self, upload: Upload, report: UploadReport) -> Result:
         content = self.queue.content(upload.asin)
@@ -238,8 +239,8 @@ class Uploader:
             item = self.client.add(new, departure.check)
         except (_TooLate, Rejected, Unavailable) as problem:
             return None, self._not_made(upload, problem, sent=departure.sent)
-        self._own(self.attempts.created(upload, item.item_id, new.price_jpy))
-        return self._renewed(replace(upload, item_id=item.item_id)), Result.PUBLISHED
+        created = self.attempts.created(upload, item.item_id, new.price_jpy)
+        return self._renewed(created), Result.PUBLISHED
 
     def _not_made(self, upload: Upload, problem: Exception, *, sent: bool) -> Result:
         """A refusal is for good; a call that was sent and not answered is unknown."""
@@ -255,7 +256,8 @@ class Uploader:
         at = self.rules.retry_at(self.clock.now(), upload.retry_count)
         spend_retry = not isinstance(problem, _TooLate)
         self._own(self.attempts.put_back(upload, at, str(problem), spend_retry=spend_retry))
-        return Result.PUT_BACK
+        given_up = spend_retry and self.rules.gives_up(upload.retry_count + 1)
+        return Result.FAILED if given_up else Result.PUT_BACK
 
     def _add_images(self, upload: Upload, content: Content) -> list[str]:
         """Fetch the pictures that are not there yet; returns what BASE could not use."""
@@ -270,8 +272,7 @@ class Uploader:
                 raise
             except (Rejected, Unavailable) as problem:
                 missing.append(f"picture {number}: {problem}")
-            self._own(self.attempts.image_added(upload, number))
-            upload = self._renewed(upload)
+            upload = self._renewed(self.attempts.image_added(upload, number))
         return missing
 
     def _publish(self, upload: Upload, missing: list[str], report: UploadReport) -> Result:
@@ -296,11 +297,12 @@ class Uploader:
         except (Deferred, Unavailable) as problem:
             return Verdict(None, f"Amazon could not be asked: {problem}")
 
-    def _renewed(self, upload: Upload) -> Upload:
-        """The lease began anew with what was just recorded."""
-        renewed = replace(upload, lease_until=self.clock.now() + self.rules.lease)
-        self._arm(renewed)
-        return renewed
+    def _renewed(self, upload: Upload | None) -> Upload:
+        """The lease began anew with what was just recorded, and ends when the row says so."""
+        if upload is None:
+            raise _Overtaken
+        self._arm(upload)
+        return upload
 
     def _arm(self, upload: Upload) -> None:
         self.fence.arm((upload.lease_until - self.clock.now()).total_seconds())

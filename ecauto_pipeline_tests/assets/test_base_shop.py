@@ -146,6 +146,20 @@ def test_a_trouble_with_one_account_is_not_the_others(
         assert (item.price, bool(item.visible)) == expected[item.item_id]
 
 
+def test_a_wrong_client_secret_of_one_account_is_not_the_others_trouble(
+    runs: Runs, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = expected_shops(sandbox, prices(sandbox))
+    wrong = [{"id": FIRST, "client_secret": "not the right one"}]
+    monkeypatch.setenv("ECAUTO_BASE__ACCOUNTS", json.dumps(wrong))
+    sentence = failure(runs.run("base_sync", both(runs)))
+    assert sentence.startswith(f"{FIRST}: BASE does not accept the client_id and client_secret")
+    assert "not the right one" not in sentence
+    assert runs.materialized("base_prices") == {SECOND}
+    for item in sandbox.items(SECOND):
+        assert (item.price, bool(item.visible)) == expected[item.item_id]
+
+
 def test_a_refused_item_is_named_and_the_others_are_written(runs: Runs, sandbox: Sandbox) -> None:
     refusal = Fault(EDITS, FaultKind.BASE_ERROR, times=1, account=FIRST, error="bad_params")
     sandbox.faults.replace([refusal])

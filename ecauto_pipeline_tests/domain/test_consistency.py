@@ -149,6 +149,21 @@ def test_a_pending_listing_keeps_an_item_that_is_in_doubt(items: list[Item]) -> 
     assert not finding.safe
 
 
+def test_an_item_id_that_is_gone_is_not_replaced_by_another_item() -> None:
+    findings = look([listing(item_id="12")], [], [item("11", f"b-{A}-1")])
+    assert [(finding.kind, finding.safe) for finding in findings] == [
+        (FindingKind.ITEM_ID_BUT_PENDING, False),
+        (FindingKind.UNKNOWN_HERE, False),
+    ]
+
+
+def test_a_sku_with_the_asin_of_another_product_proves_nothing() -> None:
+    found = item(identifier=f"b-{B}-1")
+    findings = look([listing(sku=f"b-{B}-1"), listing(B)], [], [found])
+    orphan = only(findings[1:], FindingKind.ORPHAN)
+    assert (findings[0].mend, orphan.asin) == (Adopt(listing(B), found, ()), A)
+
+
 def test_an_item_that_two_listings_name_is_nobodys() -> None:
     both = [listing(item_id="11"), listed(B, "11")]
     for queue in ([], [queued("success")]):

@@ -20,8 +20,11 @@ from ecauto_pipeline.domain.consistency import (
     ListingState,
     QueueState,
 )
+from ecauto_pipeline.domain.uploads import UploadRules
 from ecauto_pipeline.storage.consistency import ConsistencyStore
 from ecauto_pipeline.storage.tables import decisions, listings, products, upload_queue
+from ecauto_pipeline.storage.upload_attempts import UploadAttempts
+from ecauto_pipeline.storage.upload_queue import UploadQueue
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
 
 ASIN = "B000000001"
@@ -142,6 +145,21 @@ def test_a_hidden_item_is_adopted_and_its_upload_goes_on(
     assert (row["status"], row["visibility"], row["listed_at"]) == ("listed", "hidden", earlier)
     (queued,) = rows(engine, upload_queue)
     assert (queued["status"], queued["item_id"]) == ("pending", ITEM.item_id)
+
+
+def test_a_failed_row_that_is_tried_again_goes_on_with_the_adopted_item(
+    store: ConsistencyStore, insert: Insert, engine: sa.Engine, clock: FakeClock
+) -> None:
+    insert(listings)
+    insert(upload_queue, status="failed", error_message="refused")
+    listing, (row,) = seen(store)
+    assert store.apply(Adopt(listing, ITEM, ()))
+    (failed,) = rows(engine, upload_queue)
+    assert (failed["status"], failed["error_message"]) == ("failed", "refused")
+    assert UploadQueue(engine, clock).retry([row.id]) == 1
+    upload = UploadAttempts(engine, clock, UploadRules()).claim("one", "worker")
+    assert upload is not None
+    assert upload.item_id == ITEM.item_id
 
 
 def test_an_upload_that_made_nothing_fails_and_is_not_queued_again(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from ecauto_pipeline.domain.asin import shard_of
 from ecauto_pipeline.domain.intake import Candidate, IntakeRow, Outcome
@@ -172,7 +173,7 @@ def test_what_another_intake_forgot_was_not_found(engine: sa.Engine, store: Inta
 def test_nothing_is_kept_of_a_commit_that_fails(engine: sa.Engine, store: IntakeStore) -> None:
     store.prepare([A, B, C])
     broken = added(B, None)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(sa.exc.IntegrityError):
+    with pytest.raises(IntegrityError):
         commit(store, added(A), broken, IntakeRow(C, Outcome.NOT_FOUND))
     assert rows(engine, listings) == []
     assert asins(engine) == {A, B, C}
