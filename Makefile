@@ -44,8 +44,8 @@ $(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
 
 lock: | $(BIN)/python
 	$(PIP) install uv
-	$(BIN)/uv pip compile --universal --generate-hashes --no-header -o requirements.lock pyproject.toml
-	$(BIN)/uv pip compile --universal --generate-hashes --no-header --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile --universal --generate-hashes --no-strip-extras --no-header -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --universal --generate-hashes --no-strip-extras --no-header --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

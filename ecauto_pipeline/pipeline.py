@@ -89,6 +89,8 @@ class Pipeline:
         """Close all connections."""
         if "_http" in self.__dict__:
             self._http.close()
+        if "_urgent_amazon_client" in self.__dict__:
+            self._urgent_amazon_client.close()
         self.engine.dispose()
         self._show_secrets_again()
 
@@ -327,7 +329,7 @@ class Pipeline:
             screen=self.screener.accept,
             fresh_check=OffersCheck(
                 self.products,
-                self._amazon_client(self.clock, Silent().waiting),
+                self._urgent_amazon_client,
                 self.refresher.buy_from,
             ),
             take_daily_slot=lambda: self._take_daily_slot(account),
@@ -351,6 +353,11 @@ class Pipeline:
             return next((each for each in accounts if each.id == account.id), None)
 
         return BaseTokens(account, self.accounts, api, self.clock, reload)
+
+    @cached_property
+    def _urgent_amazon_client(self) -> AmazonClient:
+        """Asks for one product at a time, just before it is shown."""
+        return self._amazon_client(self.clock, Silent().waiting)
 
     def _amazon_client(self, clock: Clock, on_wait: OnWait) -> AmazonClient:
         amazon = self.settings.amazon
