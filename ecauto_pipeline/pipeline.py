@@ -26,7 +26,13 @@ from ecauto_pipeline.domain.freshness import FreshnessRules, Scope
 from ecauto_pipeline.domain.import_report import ImportReport
 from ecauto_pipeline.domain.pricing import PriceBand, PriceRule
 from ecauto_pipeline.domain.uploads import JAPAN, UploadRules
-from ecauto_pipeline.errors import AccountStopped, DatabaseUnusable, EcautoError, Misconfigured
+from ecauto_pipeline.errors import (
+    AccountStopped,
+    DatabaseUnusable,
+    EcautoError,
+    Misconfigured,
+    Unavailable,
+)
 from ecauto_pipeline.settings import Settings, load_settings
 from ecauto_pipeline.storage import database, migrate
 from ecauto_pipeline.storage.accounts import AccountStore
@@ -45,7 +51,7 @@ from ecauto_pipeline.storage.upload_attempts import Checkpoint, UploadAttempts
 from ecauto_pipeline.storage.upload_queue import UploadQueue
 from ecauto_pipeline.sync.amazon import AmazonRefresher, OffersCheck, OnWait, RefreshPlan
 from ecauto_pipeline.sync.base_shop import BaseShopSync
-from ecauto_pipeline.sync.consistency import ConsistencyCheck
+from ecauto_pipeline.sync.consistency import ConsistencyCheck, ConsistencyReport
 from ecauto_pipeline.sync.import_v1 import import_v1
 from ecauto_pipeline.sync.intake import Intake
 from ecauto_pipeline.sync.lookup import LookupReport, resolve_unknown
@@ -299,6 +305,31 @@ class Pipeline:
         accounts = self.accounts.accounts(self.settings.base.accounts)
         store = IntakeStore(self.engine, self.clock)
         return Intake(store, self.refresher, self.screener, accounts, self.clock)
+
+    def check_account(
+        self, account_id: str, progress: Progress, *, run_id: str, fix: bool
+    ) -> ConsistencyReport:
+        """Read the account's shop whole and compare; mend what is safe if asked to."""
+        client = self.base_shop_client(account_id, progress.waiting)
+        report = self.consistency.check_account(
+            account_id, client, progress, run_id=run_id, fix=fix
+        )
+        if fix and report.shop_items is not None and not report.problems:
+            self.consistency.store.note_check(account_id)
+        return report
+
+    def adopt_before_uploading(self, account_id: str) -> None:
+        """Once after a take-over: what v1.0 had put on the shop is adopted, not made again.
+
+        Raises:
+            Unavailable: the shop could not be read whole, so nothing may be uploaded yet.
+        """
+        queue, store = self.upload_queue, self.consistency.store
+        if not queue.has_imported(account_id) or store.checked(account_id):
+            return
+        report = self.check_account(account_id, Silent(), run_id="take-over", fix=True)
+        if report.problems:
+            raise Unavailable(f"{account_id}: not compared with the shop yet: {report.problems[0]}")
 
     @cached_property
     def consistency(self) -> ConsistencyCheck:

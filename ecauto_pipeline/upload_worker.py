@@ -34,6 +34,7 @@ def main(*, account_id: str, limit: int | None, now: bool) -> None:
             rescued=looked_up.rescued,
             doubled=looked_up.doubled,
         )
+        pipeline.adopt_before_uploading(account_id)
         uploader = pipeline.uploader(account_id, KernelFence())
         report = uploader.run(account_id, worker, limit=limit, now_due=not now)
         _say(

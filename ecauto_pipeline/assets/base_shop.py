@@ -187,17 +187,23 @@ def base_listings(
     yield from ()
 
 
+_DRIFT = ("asin", "what", "item_id", "selling_price", "shop_price", "visibility", "shop_visible")
+_UNKNOWN = ("item_id", "identifier", "title", "price_jpy", "visible")
+
+
 def _mirror(
     context: dg.AssetExecutionContext, pipeline: "Pipeline", account_id: str
 ) -> dict[str, Any]:
     report = pipeline.base_shop_sync(RunLog(context, pipeline.clock)).mirror_items(account_id)
-    columns = ("asin", "item_id", "selling_price", "shop_price", "visibility", "shop_visible")
-    rows = [{name: _shown(row[name]) for name in columns} for row in report.drift]
+    drift = [{name: _shown(row[name]) for name in _DRIFT} for row in report.drift]
+    unknown = [{name: _shown(row[name]) for name in _UNKNOWN} for row in report.unknown_here]
     return {
         "dagster/row_count": report.items,
-        "drift": len(rows),
+        "drift": len(drift),
+        "unknown_here": len(unknown),
         "calls": sum(report.calls.values()),
-        "differences": table(columns, rows),
+        "differences": table(_DRIFT, drift),
+        "items_unknown_here": table(_UNKNOWN, unknown),
     }
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 from ecauto_pipeline.assets.base_shop import POOL, active_accounts
 from ecauto_pipeline.assets.reporting import RunLog, table
 from ecauto_pipeline.assets.uploads import GROUP, QUEUE_KEY, UPLOADS_KEY
-from ecauto_pipeline.errors import RunIncomplete
+from ecauto_pipeline.errors import EcautoError, RunIncomplete
 from ecauto_pipeline.partitions import BASE_ACCOUNTS, SINGLE_RUN
 from ecauto_pipeline.resources import PIPELINE, pipeline_of
 
@@ -45,13 +45,11 @@ def consistency(
     log = RunLog(context, pipeline.clock)
     problems: list[str] = []
     for account_id in active_accounts(context, pipeline, []):
-        report = pipeline.consistency.check_account(
-            account_id,
-            pipeline.base_shop_client(account_id, log.waiting),
-            log,
-            run_id=context.run_id,
-            fix=config.fix,
-        )
+        try:
+            report = pipeline.check_account(account_id, log, run_id=context.run_id, fix=config.fix)
+        except EcautoError as error:
+            problems.append(f"{account_id}: {error}")
+            continue
         problems += report.problems
         context.log_event(
             dg.AssetMaterialization(
@@ -70,8 +68,11 @@ def consistency_metadata(report: "ConsistencyReport") -> dict[str, Any]:
         **report.counts,
         **{f"mended_{kind}": mended.get(kind, 0) for kind in report.counts},
         "mended": sum(mended.values()),
+        "shop_empty": report.shop_empty,
         "calls": sum(report.calls.values()),
     }
+    if report.shop_items is not None:
+        metadata["shop_items"] = report.shop_items
     if report.lookup:
         metadata |= {"adopted": report.lookup.adopted, "not_found": report.lookup.not_found}
     if rows := report.rows():

@@ -23,8 +23,8 @@ from ecauto_pipeline.domain.consistency import (
     QueueState,
 )
 from ecauto_pipeline.domain.uploads import LIVE, QueueStatus
-from ecauto_pipeline.storage.database import reading
-from ecauto_pipeline.storage.tables import decisions, listings, upload_queue
+from ecauto_pipeline.storage.database import reading, upsert
+from ecauto_pipeline.storage.tables import account_checks, decisions, listings, upload_queue
 from ecauto_pipeline.storage.upload_queue import PLATFORM, of_account
 
 _LISTING = (
@@ -70,6 +70,20 @@ class ConsistencyStore:
                 [ListingState(*row) for row in connection.execute(query)],
                 [QueueState(*row) for row in connection.execute(queue)],
             )
+
+    def checked(self, account_id: str) -> bool:
+        """Whether the account's shop was ever read whole and compared."""
+        query = sa.select(account_checks.c.checked_at).where(
+            account_checks.c.account_id == account_id
+        )
+        with self._reading.connect() as connection:
+            return connection.execute(query).scalar() is not None
+
+    def note_check(self, account_id: str) -> None:
+        """The account's shop was read whole, and what is safe was mended."""
+        row = {"account_id": account_id, "checked_at": self._clock.now()}
+        with self._engine.begin() as connection:
+            upsert(connection, account_checks, [row])
 
     def apply(self, mend: Adopt | FailRows | Follow) -> bool:
         """Change our rows; False: they are not what they were, and stay as they are."""

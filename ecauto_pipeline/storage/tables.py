@@ -264,6 +264,13 @@ account_tokens = sa.Table(
     sa.CheckConstraint("state IN ('ok', 'needs_reauth', 'restricted')", name="state"),
 )
 
+account_checks = sa.Table(
+    "account_checks",
+    metadata,
+    sa.Column("account_id", sa.String(100), primary_key=True),
+    sa.Column("checked_at", UtcDateTime, nullable=False, comment="when the shop was read whole"),
+)
+
 decisions = sa.Table(
     "decisions",
     metadata,

@@ -293,6 +293,7 @@ class UploadAttempts:
 
     def _with_identifier(self, connection: sa.Connection, row: sa.RowMapping) -> Upload:
         identifier = row["identifier"] or self._identify(connection, row)
+        listed = sa.select(listings.c.platform_item_id).where(_is_listing_of(row))
         return Upload(
             id=row["id"],
             asin=row["asin"],
@@ -301,18 +302,15 @@ class UploadAttempts:
             worker=row["worker"],
             lease_until=row["lease_until"],
             identifier=identifier,
-            item_id=row["item_id"],
+            # A listing that has its item already, as after a take-over, is not made again.
+            item_id=row["item_id"] or connection.execute(listed).scalar(),
             images_done=row["images_done"],
             retry_count=row["retry_count"],
         )
 
     def _identify(self, connection: sa.Connection, row: sa.RowMapping) -> str:
         """The listing's sku, or the first free one of the product."""
-        mine = sa.and_(
-            listings.c.asin == row["asin"],
-            listings.c.platform == PLATFORM,
-            listings.c.account_id == row["account_id"],
-        )
+        mine = _is_listing_of(row)
         identifier = connection.execute(sa.select(listings.c.sku).where(mine)).scalar()
         if not identifier:
             # One account after another: both could take the same free one.
@@ -383,6 +381,14 @@ class UploadAttempts:
             .values(values)
         )
         return changed.rowcount == 1
+
+
+def _is_listing_of(row: sa.RowMapping) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        listings.c.asin == row["asin"],
+        listings.c.platform == PLATFORM,
+        listings.c.account_id == row["account_id"],
+    )
 
 
 def _listing_of(row: Upload | Unresolved) -> sa.Update:

@@ -83,6 +83,21 @@ class UploadQueue:
         with self._reading.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
+    def has_imported(self, account_id: str) -> bool:
+        """Whether uploads wait that v1.0 may have made already: known by its form of identifier."""
+        query = (
+            sa.select(upload_queue.c.id)
+            .where(
+                of_account(account_id),
+                upload_queue.c.status == QueueStatus.PENDING,
+                upload_queue.c.attempt_no == 0,
+                upload_queue.c.identifier.like("%-__________-______________%"),
+            )
+            .limit(1)
+        )
+        with self._reading.connect() as connection:
+            return connection.execute(query).first() is not None
+
     def due_accounts(self) -> list[str]:
         """The accounts with rows to upload, to look up, or left behind by a lost worker."""
         now = self._clock.now()

@@ -243,9 +243,14 @@ class _Run:
             found = self._client.competitive_prices(asins, self._deadline)
             emit(Called(tuple(dues), OFFER_FACTS))
             known = self._store.known(asins)
-            swept = [found.get(asin) or CompetitivePrice(asin, _ABSENT) for asin in asins]
+            # A product that is gone meanwhile (an intake found that it does not exist) is left out.
             self._judge_sweep(
-                [(due, known[due.asin], each) for due, each in zip(dues, swept, strict=True)], emit
+                [
+                    (due, known[asin], found.get(asin) or CompetitivePrice(asin, _ABSENT))
+                    for due, asin in zip(dues, asins, strict=True)
+                    if asin in known
+                ],
+                emit,
             )
 
         try:

@@ -11,6 +11,14 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "account_checks",
+        sa.Column("account_id", sa.String(length=100), nullable=False),
+        sa.Column(
+            "checked_at", UtcDateTime(), nullable=False, comment="when the shop was read whole"
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_account_checks")),
+    )
+    op.create_table(
         "account_configs",
         sa.Column("id", sa.String(length=100), nullable=False),
         sa.Column("platform", sa.String(length=20), nullable=False),
