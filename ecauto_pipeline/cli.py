@@ -4,6 +4,7 @@ Exit status: 0 done; 1 the run failed or ended with errors; 2 bad usage or setti
 line.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -247,20 +248,24 @@ def _opened_pipeline() -> "Generator[Pipeline]":
 
 def _run_until_interrupted(command: list[str]) -> int:
     """Run it in a process group of its own, which is interrupted and then ended as a whole."""
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        start_new_session=True,
-    )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell lets what it starts in the background ignore Ctrl-C, and children inherit that.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
+    process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own command
     try:
         return process.wait()
     except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(STOP_PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+        _end_group(process)
         return 0
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """Dagster's processes end by themselves when interrupted; whatever does not is killed."""
+    os.killpg(process.pid, signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_PATIENCE_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _answer(shown: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:

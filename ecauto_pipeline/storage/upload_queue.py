@@ -135,7 +135,10 @@ class UploadQueue:
         )
 
     def retry(self, ids: Sequence[int]) -> int:
-        """Put failed rows back, with all their retries; how many."""
+        """Put failed rows back, with all their retries; how many.
+
+        Of a listing's only the newest one, and none when it has a live one or another's item.
+        """
         return self._retry(upload_queue.c.id.in_(ids))
 
     def retry_asins(self, asins: Sequence[str]) -> int:
@@ -154,14 +157,16 @@ class UploadQueue:
             )
             .exists()
         )
+        newest = (
+            sa.select(sa.func.max(upload_queue.c.id))
+            .where(chosen, upload_queue.c.status == QueueStatus.FAILED)
+            .group_by(upload_queue.c.platform, upload_queue.c.account_id, upload_queue.c.asin)
+            .correlate(None)
+        )
         with self._engine.begin() as connection:
             return connection.execute(
                 sa.update(upload_queue)
-                .where(
-                    chosen,
-                    upload_queue.c.status == QueueStatus.FAILED,
-                    ~taken,
-                )
+                .where(upload_queue.c.id.in_(newest), ~taken, ~_made_otherwise())
                 .values(
                     status=QueueStatus.PENDING,
                     retry_count=0,
@@ -220,6 +225,22 @@ def of_account(account_id: str | None) -> sa.ColumnElement[bool]:
 def lease_over(now: datetime) -> sa.ColumnElement[bool]:
     """Rows whose worker must not send any more."""
     return sa.and_(upload_queue.c.status == QueueStatus.UPLOADING, upload_queue.c.lease_until < now)
+
+
+def _made_otherwise() -> sa.ColumnElement[bool]:
+    """The listing has an item that the row does not know: the row would make a second one."""
+    return sa.and_(
+        upload_queue.c.item_id.is_(None),
+        sa.select(listings.c.id)
+        .where(
+            listings.c.asin == upload_queue.c.asin,
+            listings.c.platform == upload_queue.c.platform,
+            listings.c.account_id == upload_queue.c.account_id,
+            listings.c.platform_item_id.is_not(None),
+            listings.c.status != "delisted",
+        )
+        .exists(),
+    )
 
 
 def _unqueued(account_id: str | None, *, held: bool) -> sa.ColumnElement[bool]:
