@@ -57,8 +57,21 @@ def sync_inventory(
     _refresh(instance, pipeline, options, report)
     if accounts:
         _write(instance, accounts, options, report)
+    report.problems += _strangers(pipeline, options)
     report.ended_at = pipeline.clock.now()
     return report
+
+
+def _strangers(pipeline: Pipeline, options: SyncOptions) -> list[str]:
+    """Accounts that have listings and are configured nowhere: nothing can be written to them."""
+    if options.account_id:
+        return []
+    known = {account.id for account in pipeline.known_accounts()}
+    return [
+        f"{account}: it has listings, but is not configured: add it to ECAUTO_BASE__ACCOUNTS"
+        for account in pipeline.listings.accounts()
+        if account not in known
+    ]
 
 
 def _refresh(

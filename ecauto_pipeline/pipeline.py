@@ -209,7 +209,7 @@ class Pipeline:
         Raises:
             Misconfigured: there is no account of that id.
         """
-        known = self.accounts.accounts(self.settings.base.accounts)
+        known = self.known_accounts()
         if only is None:
             return [account for account in known if account.active]
         found = [account for account in known if account.id == only]
@@ -218,10 +218,9 @@ class Pipeline:
             raise Misconfigured(f"--account {only}: there is no such account ({ids})")
         return found
 
-    def account_ids(self) -> list[str]:
-        """All accounts there are: configured, imported, or with listings of their own."""
-        known = [account.id for account in self.accounts.accounts(self.settings.base.accounts)]
-        return sorted({*known, *self.listings.accounts()})
+    def known_accounts(self) -> list[Account]:
+        """All accounts, configured or imported, also those that are switched off."""
+        return self.accounts.accounts(self.settings.base.accounts)
 
     def base_shop_client(
         self, account_id: str, on_wait: OnWait | None = None, *, share: float = 1.0
@@ -302,9 +301,8 @@ class Pipeline:
     @cached_property
     def intake(self) -> Intake:
         """Takes new products in."""
-        accounts = self.accounts.accounts(self.settings.base.accounts)
         store = IntakeStore(self.engine, self.clock)
-        return Intake(store, self.refresher, self.screener, accounts, self.clock)
+        return Intake(store, self.refresher, self.screener, self.known_accounts(), self.clock)
 
     def check_account(
         self, account_id: str, progress: Progress, *, run_id: str, fix: bool

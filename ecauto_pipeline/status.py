@@ -74,7 +74,7 @@ def _freshness(pipeline: Pipeline) -> dict[str, Any]:
 
 def _accounts(pipeline: Pipeline) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
-    for account in pipeline.accounts.accounts(pipeline.settings.base.accounts):
+    for account in pipeline.known_accounts():
         tokens = pipeline.accounts.tokens(account.id)
         state = tokens.state if tokens else AccountState.OK
         shown.append(
