@@ -5,13 +5,13 @@ line.
 """
 
 import contextlib
-import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,21 +19,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ecauto_pipeline import cli_uploads
+from ecauto_pipeline.command import (
+    account_option,
+    answer,
+    json_option,
+    opened,
+    opened_pipeline,
+    say,
+)
 from ecauto_pipeline.domain.accounts import authorization_code
 from ecauto_pipeline.errors import EcautoError, Misconfigured
 from ecauto_pipeline.settings import has_credentials, load_settings
 
 if TYPE_CHECKING:
-    import dagster as dg
-
-    from ecauto_pipeline.pipeline import Pipeline
+    pass
 
 
 UI_ADDRESS = ("127.0.0.1", "3000")
 STOP_PATIENCE_SECONDS = 20
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-_account_option = click.option("--account", "account_id", metavar="ID", help="This account only.")
 
 
 def main() -> None:
@@ -41,16 +44,16 @@ def main() -> None:
     try:
         status: Any = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        _say(f"ecauto: {error.format_message()}")
+        say(f"ecauto: {error.format_message()}")
         status = error.exit_code
     except click.exceptions.Abort:
-        _say("ecauto: interrupted; what was done until then is kept")
+        say("ecauto: interrupted; what was done until then is kept")
         status = 130
     except Misconfigured as error:
-        _say(f"ecauto: {error}")
+        say(f"ecauto: {error}")
         status = 2
     except EcautoError as error:
-        _say(f"ecauto: {error}")
+        say(f"ecauto: {error}")
         status = 1
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -67,10 +70,10 @@ for _command in cli_uploads.ALL:
 @cli.command()
 @click.option("--price-only", is_flag=True, help="Only prices.")
 @click.option("--stock-only", is_flag=True, help="Only stock and visibility.")
-@_account_option
+@account_option
 @click.option("--dry-run", is_flag=True, help="Decide, note it, write nothing to BASE.")
 @click.option("--accept-large-change", is_flag=True, help="Let this run past the breaker.")
-@_json_option
+@json_option
 def sync(
     *,
     price_only: bool,
@@ -98,22 +101,22 @@ def sync(
 @cli.command("import-v1")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Read and check everything, write nothing.")
-@_json_option
+@json_option
 def import_v1(path: Path, *, dry_run: bool, as_json: bool) -> int:
     """Take over a v1.0 folder or master.db; it is only read."""
     return _import_v1(path, dry_run=dry_run, as_json=as_json)
 
 
 @cli.command()
-@_json_option
+@json_option
 def status(*, as_json: bool) -> int:
     """Freshness, listings, queue, accounts, quotas and the last runs."""
     from ecauto_pipeline.status import status as read_status  # noqa: PLC0415 - imports Dagster
     from ecauto_pipeline.status import status_lines  # noqa: PLC0415
 
-    with _opened() as (pipeline, instance):
+    with opened() as (pipeline, instance):
         shown = read_status(pipeline, instance)
-        _answer(shown, status_lines(shown, pipeline.settings.zone), as_json=as_json)
+        answer(shown, status_lines(shown, pipeline.settings.zone), as_json=as_json)
     return 0
 
 
@@ -124,13 +127,17 @@ def status(*, as_json: bool) -> int:
 @click.option("--faults", "faults_file", type=click.Path(path_type=Path), help="JSON rules.")
 def sandbox(*, port: int, asins: int, rate_multiplier: float, faults_file: Path | None) -> int:
     """The marketplaces on this machine: Amazon and BASE as one HTTP server."""
-    from ecauto_pipeline.demonstration import sandbox_environment  # noqa: PLC0415
+    from ecauto_pipeline.demonstration import (  # noqa: PLC0415
+        sandbox_accounts,
+        sandbox_environment,
+    )
     from ecauto_pipeline.sandbox.server import Sandbox, run_sandbox  # noqa: PLC0415
 
     def ready(running: Sandbox) -> None:
         click.echo(f"The sandbox answers at {running.url}; Ctrl-C ends it. To use it:")
-        for name, value in sandbox_environment(running.url, rate_multiplier).items():
-            click.echo(f"export {name}={value}")
+        environment = sandbox_environment(running.url, rate_multiplier) | sandbox_accounts()
+        for name, value in environment.items():
+            click.echo(f"export {name}={shlex.quote(value)}")
 
     try:
         run_sandbox(port, asins, rate_multiplier, faults_file, ready=ready)
@@ -150,13 +157,13 @@ def connect(account_id: str) -> int:
     """Authorise an account: log in to its shop once, and paste the address you are sent to."""
     from ecauto_pipeline.clients.base_auth import authorize_url  # noqa: PLC0415
 
-    with _opened_pipeline() as pipeline:
+    with opened_pipeline() as pipeline:
         account = pipeline.base_accounts(account_id)[0]
         state = secrets.token_urlsafe(16)
         url = authorize_url(pipeline.settings.base.endpoint, account, state)
         click.echo(f"Open this address, log in to the shop of {account.label}, and allow:\n{url}")
-        answer = click.prompt("The address you were sent to")
-        shop = pipeline.base_tokens(account).connect(authorization_code(answer, state))
+        address = click.prompt("The address you were sent to")
+        shop = pipeline.base_tokens(account).connect(authorization_code(address, state))
     click.echo(f"{account.label} is connected to the shop {shop.name or shop.id}.")
     return 0
 
@@ -196,7 +203,7 @@ def _marketplaces() -> Generator[None]:
         refuse_demonstration_data(data_dir)
         yield
         return
-    _say("No credentials are set (.env): this is the demonstration on the built-in sandbox.")
+    say("No credentials are set (.env): this is the demonstration on the built-in sandbox.")
     with demonstration(data_dir) as v1_folder:
         _import_v1(v1_folder, dry_run=False, as_json=False)
         yield
@@ -205,45 +212,24 @@ def _marketplaces() -> Generator[None]:
 def _sync(options: Any, *, as_json: bool) -> int:
     from ecauto_pipeline.inventory_sync import sync_inventory  # noqa: PLC0415 - imports Dagster
 
-    with _opened() as (pipeline, instance):
+    with opened() as (pipeline, instance):
         report = sync_inventory(instance, pipeline, options)
-        _answer(report.as_dict(), report.lines(pipeline.settings.zone), as_json=as_json)
+        answer(report.as_dict(), report.lines(pipeline.settings.zone), as_json=as_json)
     return 0 if report.succeeded else 1
 
 
 def _import_v1(path: Path, *, dry_run: bool, as_json: bool) -> int:
     from ecauto_pipeline.launch import run_job  # noqa: PLC0415 - imports Dagster
 
-    with _opened() as (_, instance):
+    with opened() as (_, instance):
         config = {"path": str(path.absolute()), "dry_run": dry_run}
         run_ended = run_job(instance, "import_v1", ops={"take_over_v1": config})
         if not run_ended.succeeded:
             raise Misconfigured(run_ended.error_message)
         report = run_ended.result.output_for_node("take_over_v1")
     lines = report.pop("lines")
-    _answer(report, lines, as_json=as_json)
+    answer(report, lines, as_json=as_json)
     return 0
-
-
-@contextmanager
-def _opened() -> "Generator[tuple[Pipeline, dg.DagsterInstance]]":
-    """The pipeline and the project's instance."""
-    with _opened_pipeline() as pipeline:
-        from ecauto_pipeline.launch import open_instance  # noqa: PLC0415 - imports Dagster
-
-        with open_instance() as instance:
-            yield pipeline, instance
-
-
-@contextmanager
-def _opened_pipeline() -> "Generator[Pipeline]":
-    from ecauto_pipeline.pipeline import Pipeline  # noqa: PLC0415 - imports the clients
-
-    pipeline = Pipeline()
-    try:
-        yield pipeline
-    finally:
-        pipeline.close()
 
 
 def _run_until_interrupted(command: list[str]) -> int:
@@ -266,16 +252,3 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
         process.wait(STOP_PATIENCE_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _answer(shown: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(shown, ensure_ascii=False, default=str))
-    else:
-        for line in lines:
-            click.echo(line)
-
-
-def _say(message: str) -> None:
-    """One line on stderr, whatever a database driver made of its message."""
-    click.echo(" ".join(message.split()), err=True)

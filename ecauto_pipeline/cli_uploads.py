@@ -30,6 +30,9 @@ QUEUE_ROWS = 50
 def queue(context: click.Context, *, account_id: str | None, as_json: bool) -> int:
     """Look at the upload queue, fill it, try failed rows again."""
     if context.invoked_subcommand:
+        if account_id or as_json:
+            wanted = f"`ecauto queue {context.invoked_subcommand} --account … --json`"
+            raise click.UsageError(f"options stand behind the command they are for: {wanted}")
         return 0
     with opened() as (pipeline, _):
         if account_id:
@@ -60,11 +63,12 @@ def queue_add(*, limit: int | None, account_id: str | None, as_json: bool) -> in
 @json_option
 def queue_retry(ids: Sequence[int], *, as_json: bool) -> int:
     """Put failed rows back, by their ids."""
+    asked = set(ids)
     with opened() as (pipeline, _):
-        count = pipeline.upload_queue.retry(ids)
-    lines = [f"{count} of {len(ids)} rows put back"]
-    answer({"put_back": count, "asked": len(ids)}, lines, as_json=as_json)
-    return 0 if count == len(ids) else 1
+        count = pipeline.upload_queue.retry(sorted(asked))
+    lines = [f"{count} of {len(asked)} rows put back"]
+    answer({"put_back": count, "asked": len(asked)}, lines, as_json=as_json)
+    return 0 if count == len(asked) else 1
 
 
 @click.command()
@@ -112,10 +116,14 @@ def review(context: click.Context, *, as_json: bool) -> int:
 def review_release(asins: Sequence[str]) -> int:
     """Let these be listed; failed uploads that waited for it are put back."""
     with opened() as (pipeline, _):
-        chosen = [asin_from(asin) for asin in asins]
+        chosen = list(dict.fromkeys(asin_from(asin) for asin in asins))
         _known(pipeline.screenings.release(chosen))
         count = pipeline.upload_queue.retry_asins(chosen)
+        placed = pipeline.intake.store.placed(chosen)
     click.echo(f"{len(chosen)} released, {count} uploads put back")
+    for asin in chosen:
+        if asin not in placed:
+            click.echo(f"{asin}: not listed yet; `ecauto add-products` takes it in now")
     return 0
 
 
@@ -124,7 +132,7 @@ def review_release(asins: Sequence[str]) -> int:
 def review_refuse(asins: Sequence[str]) -> int:
     """Never list these."""
     with opened() as (pipeline, _):
-        chosen = [asin_from(asin) for asin in asins]
+        chosen = list(dict.fromkeys(asin_from(asin) for asin in asins))
         _known(pipeline.screenings.refuse(chosen))
     click.echo(f"{len(chosen)} refused")
     return 0

@@ -47,13 +47,19 @@ def run_over_accounts(
     """Run a job over the partitions of the active accounts, or of the one named.
 
     Raises:
-        Misconfigured: there is no such account, or none at all.
+        Misconfigured: there is no such account, it is switched off, or there is none at all.
     """
     from ecauto_pipeline.launch import run_job  # noqa: PLC0415 - imports Dagster
     from ecauto_pipeline.partitions import account_range_tags  # noqa: PLC0415
 
     with opened() as (pipeline, instance):
-        accounts = [account.id for account in pipeline.base_accounts(account_id)]
+        found = pipeline.base_accounts(account_id)
+        for account in found:
+            if not account.active:
+                raise Misconfigured(
+                    f"--account {account.label}: it is switched off (active = false)"
+                )
+        accounts = [account.id for account in found]
         if not accounts:
             raise Misconfigured("ECAUTO_BASE__ACCOUNTS: no active BASE account is configured")
         return run_job(instance, job_name, tags=account_range_tags(instance, accounts), ops=ops)

@@ -1,10 +1,12 @@
 """Without credentials: the sandbox, and a demonstration v1.0 database to take over."""
 
-from collections.abc import Generator, Mapping
+import json
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ecauto_pipeline.errors import Misconfigured
+from ecauto_pipeline.sandbox.demo_listings import demo_shops
 from ecauto_pipeline.sandbox.demo_v1 import write_demo_v1
 from ecauto_pipeline.sandbox.server import Sandbox, demo_sandbox
 from ecauto_pipeline.settings import set_environment
@@ -17,7 +19,7 @@ FOLDER = "demonstration"
 """Below the data folder: the sandbox's memory, and the v1.0 folder that is taken over."""
 
 
-def sandbox_environment(url: str, multiplier: float) -> Mapping[str, str]:
+def sandbox_environment(url: str, multiplier: float) -> dict[str, str]:
     """The settings that lead to a sandbox; they stand in for the real ones of one process."""
     return {
         "ECAUTO_AMAZON__ENDPOINT": url,
@@ -28,6 +30,21 @@ def sandbox_environment(url: str, multiplier: float) -> Mapping[str, str]:
         "LWA_APP_ID": "sandbox-application",
         "LWA_CLIENT_SECRET": "sandbox-client-secret",
     }
+
+
+def sandbox_accounts() -> dict[str, str]:
+    """The setting that names the sandbox's BASE shops, with the credentials they were made with."""
+    accounts = [
+        {
+            "id": shop.account_id,
+            "client_id": shop.client_id,
+            "client_secret": shop.client_secret,
+            "redirect_uri": "http://localhost:8000/callback",
+            "refresh_token": shop.refresh_token,
+        }
+        for shop in demo_shops()
+    ]
+    return {"ECAUTO_BASE__ACCOUNTS": json.dumps(accounts)}
 
 
 @contextmanager

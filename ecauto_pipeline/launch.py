@@ -81,7 +81,7 @@ def _require_dagster_database() -> None:
     try:
         engine.connect().close()
     except DBAPIError as error:
-        raise Misconfigured(f"ECAUTO_DAGSTER_POSTGRES_URL: {error.orig}") from None
+        raise Misconfigured(f"ECAUTO_DAGSTER_POSTGRES_URL: {database.first_line(error)}") from None
     finally:
         engine.dispose()
 

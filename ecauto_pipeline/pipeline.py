@@ -83,7 +83,7 @@ class Pipeline:
         self._checkpoint = checkpoint
         self.settings = read_settings()
         self.clock = clock or SystemClock()
-        self.redactor = redaction.Redactor(_secrets(self.settings))
+        self.redactor = redaction.Redactor(self.settings.secrets())
         self._show_secrets_again = redaction.install(self.redactor)
         try:
             self.engine = _open_database(self.settings)
@@ -420,7 +420,7 @@ class Pipeline:
     def _amazon_credentials(self) -> AmazonCredentials:
         """Read again each time: a secret may have been rotated since."""
         settings = self._read_settings()
-        self.redactor.add(*_secrets(settings))
+        self.redactor.add(*settings.secrets())
         return AmazonCredentials(
             settings.sp_api_refresh_token.get_secret_value(),
             settings.lwa_app_id.get_secret_value(),
@@ -443,17 +443,3 @@ def _fingerprint(credentials: AmazonCredentials) -> str:
     """Names a selling account in its quotas without telling its credentials."""
     account = f"{credentials.app_id}/{credentials.refresh_token}".encode()
     return hashlib.blake2b(account, digest_size=4).hexdigest()
-
-
-def _secrets(settings: Settings) -> list[str]:
-    accounts = settings.base.accounts
-    fields = [
-        settings.secret_key,
-        settings.sp_api_refresh_token,
-        settings.lwa_client_secret,
-        settings.dagster_postgres_url,
-        *(account.client_secret for account in accounts),
-        *(account.refresh_token for account in accounts),
-    ]
-    password = sa.make_url(settings.database).password
-    return [value for field in fields if (value := field.get_secret_value())] + [password or ""]

@@ -1,5 +1,6 @@
 """What is launched by events: the BASE half after the Amazon half, and the watermarks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,13 @@ from ecauto_pipeline import jobs
 from ecauto_pipeline.assets.amazon import WATERMARK_KEYS, expired_rows
 from ecauto_pipeline.assets.uploads import queue_event
 from ecauto_pipeline.domain.amazon import Fact
-from ecauto_pipeline.partitions import GOING_ON, RANGE_START, account_range_tags
+from ecauto_pipeline.partitions import (
+    BASE_ACCOUNTS,
+    GOING_ON,
+    RANGE_END,
+    RANGE_START,
+    account_range_tags,
+)
 from ecauto_pipeline.resources import opened_pipeline
 
 if TYPE_CHECKING:
@@ -17,6 +24,9 @@ if TYPE_CHECKING:
 
 LAUNCHED_BY = "ecauto/launched_by"
 """The tag of a run that another program follows up itself."""
+
+PARTITION = "dagster/partition"
+"""The tag of a run over one partition, as the UI launches it."""
 
 WATERMARKS_EVERY_SECONDS = 300
 UPLOADS_EVERY_SECONDS = 60
@@ -99,7 +109,9 @@ def pending_listings(context: dg.SensorEvaluationContext) -> dg.SensorResult | d
         filled = pipeline.fill_queue(waiting)
         if not filled:
             names = ", ".join(sorted(waiting))
-            return dg.SkipReason(f"listings wait for accounts that are not active: {names}")
+            return dg.SkipReason(
+                f"listings wait for accounts that are not active or may upload nothing: {names}"
+            )
         account_range_tags(context.instance, sorted(filled))
         events = [queue_event(pipeline, account, count) for account, count in filled.items()]
     return dg.SensorResult(asset_events=events)
@@ -119,13 +131,25 @@ def due_uploads(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Ski
         active = {account.id for account in pipeline.base_accounts()}
         due = [account for account in pipeline.upload_queue.due_accounts() if account in active]
     going_on = dg.RunsFilter(job_name=jobs.upload.name, statuses=GOING_ON)
-    busy = {run.tags.get(RANGE_START) for run in context.instance.get_runs(going_on)}
+    runs = context.instance.get_runs(going_on)
+    busy = {account for run in runs for account in accounts_of(run.tags, context.instance)}
     requests = [
         dg.RunRequest(tags=account_range_tags(context.instance, [account]))
         for account in due
         if account not in busy
     ]
     return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("nothing is due")
+
+
+def accounts_of(tags: Mapping[str, str], instance: dg.DagsterInstance) -> list[str]:
+    """The accounts that a run with these tags is over."""
+    if PARTITION in tags:
+        return [tags[PARTITION]]
+    known = list(instance.get_dynamic_partitions(str(BASE_ACCOUNTS.name)))
+    start, end = tags.get(RANGE_START), tags.get(RANGE_END)
+    if start not in known or end not in known:
+        return []
+    return known[known.index(start) : known.index(end) + 1]
 
 
 @dg.sensor(
@@ -135,17 +159,27 @@ def due_uploads(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Ski
     description="Takes in the lists of ASINs put into `inbox` in the data folder.",
 )
 def asin_inbox(_context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """Takes in the lists of ASINs put into `inbox` in the data folder."""
+    """Takes in the lists of ASINs put into `inbox` in the data folder.
+
+    A list that a lost process left behind is asked for again at once, one that came back because
+    its run failed in the next hour: an attempt's run key is never used twice.
+    """
     with opened_pipeline() as pipeline:
-        pipeline.inbox.put_back_abandoned()
-        requests = [_intake_request(file) for file in pipeline.inbox.ready()]
+        now = pipeline.clock.now()
+        abandoned = pipeline.inbox.put_back_abandoned()
+        requests = [
+            _intake_request(
+                file, f"{now:%Y%m%dT%H%M%S}" if file in abandoned else f"{now:%Y%m%dT%H}"
+            )
+            for file in pipeline.inbox.ready()
+        ]
     return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("no list")
 
 
-def _intake_request(file: Path) -> dg.RunRequest:
+def _intake_request(file: Path, attempt: str) -> dg.RunRequest:
     config = {"path": str(file.absolute()), "from_inbox": True}
     return dg.RunRequest(
-        run_key=f"{file.name}:{file.stat().st_mtime_ns}",
+        run_key=f"{file.name}:{file.stat().st_mtime_ns}:{attempt}",
         run_config={"ops": {"take_in_products": {"config": config}}},
     )
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
@@ -326,6 +326,20 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's address: the one set, or the SQLite file in the data folder."""
         return self.database_url or f"sqlite:///{self.data_dir / 'master.db'}"
+
+    def secrets(self) -> list[str]:
+        """What must never be shown."""
+        accounts = self.base.accounts
+        fields = (
+            self.secret_key,
+            self.sp_api_refresh_token,
+            self.lwa_client_secret,
+            self.dagster_postgres_url,
+            *(account.client_secret for account in accounts),
+            *(account.refresh_token for account in accounts),
+        )
+        password = unquote(urlsplit(self.database).password or "")
+        return [value for field in fields if (value := field.get_secret_value())] + [password]
 
     @property
     def zone(self) -> ZoneInfo:

@@ -8,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ecauto_pipeline.errors import DatabaseUnusable
 from ecauto_pipeline.storage.file_lock import locked_file
@@ -88,6 +88,11 @@ def _journal_mode(cursor: Any) -> str:
 def reading(engine: sa.Engine) -> sa.Engine:
     """The same engine for transactions that only read: they never wait for a writer."""
     return engine.execution_options(writes=False)
+
+
+def first_line(error: DBAPIError) -> str:
+    """What the database says, without the advice and the addresses of the lines that follow."""
+    return str(error.orig).strip().partition("\n")[0]
 
 
 def upsert(

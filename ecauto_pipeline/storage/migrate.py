@@ -43,7 +43,9 @@ def current_revision(engine: sa.Engine) -> str | None:
                     sa.text("SELECT version_num FROM alembic_version")
                 ).scalar()
     except DBAPIError as error:
-        raise DatabaseUnusable(f"{_shown(engine)} cannot be used: {_first_line(error)}") from None
+        raise DatabaseUnusable(
+            f"{_shown(engine)} cannot be used: {database.first_line(error)}"
+        ) from None
     if "products" in names:
         raise DatabaseUnusable(
             f"{_shown(engine)} is a v1.0 database: keep it, and take it over with"
@@ -68,10 +70,6 @@ def _run_migrations(engine: sa.Engine, revision: str | None) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, HEAD)
-
-
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().partition("\n")[0]
 
 
 def _shown(engine: sa.Engine) -> str:

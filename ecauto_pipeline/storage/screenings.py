@@ -44,24 +44,25 @@ class ScreeningStore:
             return connection.execute(query).scalar()
 
     def release(self, asins: Sequence[str]) -> list[str]:
-        """These may be listed; returns those that were never screened."""
+        """These may be listed; returns those never screened, and then decides about none."""
         return self._decide(asins, RELEASED)
 
     def refuse(self, asins: Sequence[str]) -> list[str]:
-        """These must not be listed; returns those that were never screened."""
+        """These must not be listed; returns those never screened, and then decides about none."""
         return self._decide(asins, REFUSED)
 
     def _decide(self, asins: Sequence[str], decision: str) -> list[str]:
+        chosen = screenings.c.asin.in_(asins)
         with self._engine.begin() as connection:
-            known = set(
+            known = set(connection.execute(sa.select(screenings.c.asin).where(chosen)).scalars())
+            unknown = [asin for asin in asins if asin not in known]
+            if not unknown:
                 connection.execute(
                     sa.update(screenings)
-                    .where(screenings.c.asin.in_(asins))
+                    .where(chosen)
                     .values(decision=decision, decided_at=self._clock.now())
-                    .returning(screenings.c.asin)
-                ).scalars()
-            )
-        return [asin for asin in asins if asin not in known]
+                )
+        return unknown
 
     def review_list(self) -> list[Mapping[str, Any]]:
         """The doubtful products that nobody has decided about, the most doubtful first."""
