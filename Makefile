@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: run dev test lint bench setup setup-dev lock clean
+.PHONY: run dev test lint bench chaos setup setup-dev lock clean
 
 run: setup
 	@$(BIN)/ecauto run
@@ -24,6 +24,12 @@ lint: setup-dev
 
 bench: setup-dev
 	@$(BIN)/python -m ecauto_pipeline_bench
+
+# The last one runs without the fence and succeeds only if it sees duplicates.
+chaos: setup-dev
+	@$(BIN)/python -m ecauto_pipeline_tests.chaos --uploads 2000 --kills 200 --stops 200 --database sqlite
+	@$(BIN)/python -m ecauto_pipeline_tests.chaos --uploads 2000 --kills 200 --stops 200 --database postgres
+	@$(BIN)/python -m ecauto_pipeline_tests.chaos --uploads 2000 --kills 200 --stops 200 --no-fence
 
 setup: $(VENV)/installed
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing.synchronize import Event
 
+import click
+
 from ecauto_pipeline.clock import SystemClock
 from ecauto_pipeline.errors import EcautoError
 from ecauto_pipeline.fence import KernelFence
@@ -46,7 +48,7 @@ def work(settings: Settings, orders: Orders, stopping: Event | None = None) -> N
         pipeline.resolve_unknown(orders.account_id)
         _uploader(pipeline, orders).run(orders.account_id, worker, now_due=False)
     except EcautoError as error:
-        print(f"{worker}: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        click.echo(f"{worker}: {type(error).__name__}: {error}", err=True)
         sys.exit(1)
     finally:
         pipeline.close()

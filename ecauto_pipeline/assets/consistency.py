@@ -46,7 +46,9 @@ def consistency(
     problems: list[str] = []
     for account_id in active_accounts(context, pipeline, []):
         try:
-            report = pipeline.check_account(account_id, log, run_id=context.run_id, fix=config.fix)
+            report = pipeline.check_account(
+                account_id, log, run_id=context.run.run_id, fix=config.fix
+            )
         except EcautoError as error:
             problems.append(f"{account_id}: {error}")
             continue

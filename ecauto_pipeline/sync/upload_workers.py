@@ -76,14 +76,13 @@ def run_workers(
 
 def _run(command: list[str], report: WorkersReport) -> int:
     """Run one worker to its end; its exit status, negative when a signal ended it."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - our own command
-    try:
-        for line in process.stdout or ():
-            report.add(_event(line))
-        return process.wait()
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own
+        try:
+            for line in process.stdout or ():
+                report.add(_event(line))
+            return process.wait()
+        finally:
+            process.kill()
 
 
 def _event(line: bytes) -> dict[str, Any]:

@@ -35,13 +35,18 @@ WithUploader = Callable[[Uploader], Uploader]
 
 def content(**columns: Any) -> dict[str, Any]:
     """What the caches know of a product that can be listed."""
-    known = {"title_ja": "三色ペン", "description_ja": "なめらかに書けます。", "images": list(IMAGES)}
+    known = {
+        "title_ja": "三色ペン",
+        "description_ja": "なめらかに書けます。",
+        "images": list(IMAGES),
+    }
     return {**known, "amazon_price_jpy": CACHED_PRICE, **columns}
 
 
 def fault(kind: str, match: str = ADD, **members: Any) -> Fault:
     """A fault of items/add, once unless told."""
-    return Fault(match, FaultKind(kind), **{"times": 1, **members})
+    values: dict[str, Any] = {"times": 1, **members}
+    return Fault(match, FaultKind(kind), **values)
 
 
 @dataclass(slots=True)
@@ -138,9 +143,13 @@ class UploadRig:
         (row,) = self.rows()
         return row
 
+    def listings(self) -> list[Row]:
+        """All listings."""
+        return self.rig.rows(listings)
+
     def listing(self) -> Row:
         """The only listing."""
-        (listing,) = self.rig.rows(listings)
+        (listing,) = self.listings()
         return listing
 
     def set_row(self, **values: Any) -> None:
@@ -186,6 +195,14 @@ class UploadRig:
         )
 
 
+def without_fsync(url: str) -> str:
+    """The same database; nobody pulls the plug here."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.update_query_dict({"options": "-c synchronous_commit=off"})
+    return parsed.render_as_string(hide_password=False)
+
+
 @contextmanager
 def uploads_rigged(
     url: str,
@@ -204,7 +221,7 @@ def uploads_rigged(
         Sandbox(world or World(count=11), SHOPS, {}, clock=clock, rate_multiplier=1000) as sandbox,
         pipeline_rigged(
             sandbox,
-            url,
+            without_fsync(url),
             data_dir,
             clock,
             shops=merged,
