@@ -92,7 +92,10 @@ def upload(*, account_id: str | None, limit: int | None, now: bool, as_json: boo
 def check(*, account_id: str | None, fix: bool, as_json: bool) -> int:
     """Find disagreement between listings, queue and BASE, and mend it."""
     run = run_over_accounts("consistency_check", account_id, {"consistency": {"fix": fix}})
-    accounts = {event.partition or "": values(event.metadata) for event in run.materializations}
+    accounts = {
+        event.partition or "": values(event.metadata) | {"findings": findings(event.metadata)}
+        for event in run.materializations
+    }
     shown = {"accounts": accounts, "problem": run.error_message}
     answer(shown, check_lines(accounts, run.error_message), as_json=as_json)
     return 0 if run.succeeded else 1
@@ -203,6 +206,12 @@ def upload_lines(accounts: Mapping[str, Mapping[str, Any]], problem: str) -> Ite
         yield f"! {problem}"
 
 
+def findings(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The table of what was found, as the UI shows it."""
+    shown = metadata.get("findings")
+    return [dict(record.data) for record in shown.records] if shown else []
+
+
 def check_lines(accounts: Mapping[str, Mapping[str, Any]], problem: str) -> Iterable[str]:
     """What was found, account by account."""
     for account, numbers in accounts.items():
@@ -210,6 +219,8 @@ def check_lines(accounts: Mapping[str, Mapping[str, Any]], problem: str) -> Iter
         for name, count in numbers.items():
             if isinstance(count, int) and count:
                 yield f"  {name.replace('_', ' '):<28}{count:>8}"
+        for row in numbers["findings"]:
+            yield f"    {row['kind']}: {row['asin']} {row['detail']}"
     if problem:
         yield f"! {problem}"
 

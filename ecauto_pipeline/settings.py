@@ -322,6 +322,15 @@ class Settings(BaseSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _lease_outlasts_a_call(self) -> "Settings":
+        if self.upload.lease <= self.base.timeout + timedelta(seconds=1):
+            raise ValueError(
+                "ECAUTO_UPLOAD__LEASE: must be more than a second longer than"
+                " ECAUTO_BASE__TIMEOUT, or nothing could ever be sent"
+            )
+        return self
+
     @property
     def database(self) -> str:
         """The database's address: the one set, or the SQLite file in the data folder."""

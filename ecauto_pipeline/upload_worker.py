@@ -44,8 +44,10 @@ def main(*, account_id: str, limit: int | None, now: bool) -> None:
             stopped=report.stopped,
             calls=dict(uploader.client.calls),
         )
+        if report.needs_a_person:
+            _say("stopped", reason=report.stopped)
     except EcautoError as error:
-        _say("stopped", reason=str(error), error=type(error).__name__)
+        _say("stopped", reason=str(error))
         sys.exit(1)
     finally:
         pipeline.close()

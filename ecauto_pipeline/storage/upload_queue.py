@@ -84,14 +84,17 @@ class UploadQueue:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def has_imported(self, account_id: str) -> bool:
-        """Whether uploads wait that v1.0 may have made already: known by its form of identifier."""
+        """Whether uploads wait that v1.0 may have made: without identifier, or with its form."""
         query = (
             sa.select(upload_queue.c.id)
             .where(
                 of_account(account_id),
                 upload_queue.c.status == QueueStatus.PENDING,
                 upload_queue.c.attempt_no == 0,
-                upload_queue.c.identifier.like("%-__________-______________%"),
+                sa.or_(
+                    upload_queue.c.identifier.is_(None),
+                    upload_queue.c.identifier.like("%-__________-______________%"),
+                ),
             )
             .limit(1)
         )

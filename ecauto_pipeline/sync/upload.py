@@ -107,6 +107,7 @@ class UploadReport:
     results: Counter[Result] = field(default_factory=Counter[Result])
     notes: list[str] = field(default_factory=list[str])
     stopped: str = ""
+    needs_a_person: bool = False
 
 
 @dataclass(slots=True)
@@ -179,6 +180,7 @@ class Uploader:
             return self._carry(upload, report)
         except (Deferred, AccountStopped, Misconfigured) as stop:
             report.stopped = str(stop)
+            report.needs_a_person = not isinstance(stop, Deferred)
             return self._later(upload, str(stop))
         except Rejected as refusal:
             reason = f"BASE refuses it after it was made: {refusal}"
