@@ -38,6 +38,7 @@ from ecauto_pipeline_tests.sync.upload_rig import (
 ASIN, OTHER, THIRD = FIRST_ASINS[:3]
 NOBODY = "http://127.0.0.1:9"
 LEASE_SECONDS = 1.5
+ALL_DAY = UploadSettings(from_hour=0, to_hour=24)
 """For processes of their own: longer than the time-out and the margin."""
 
 WHOLE_DAY = 24 * 3600
@@ -586,8 +587,7 @@ def real_shop(url: str, tmp_path: Path) -> Iterator[UploadRig]:
     """A queue for processes of their own, by the machine's clock."""
     clock = FakeClock(datetime.now(UTC))
     limits = {"one": {"daily_upload_limit": WHOLE_DAY}}
-    lease = UploadSettings(lease=timedelta(seconds=LEASE_SECONDS), from_hour=0, to_hour=24)
-    with uploads_rigged(url, tmp_path / "data", clock, upload=lease, shops=limits) as rig:
+    with uploads_rigged(url, tmp_path / "data", clock, upload=ALL_DAY, shops=limits) as rig:
         yield rig
 
 
@@ -602,7 +602,8 @@ def test_a_process_stopped_past_its_lease_is_ended_before_it_sends(
     quick = BaseShopSettings(
         endpoint=base.endpoint, accounts=base.accounts, timeout=timedelta(seconds=0.3)
     )
-    settings = rig.pipeline.settings.model_copy(update={"base": quick})
+    short = ALL_DAY.model_copy(update={"lease": timedelta(seconds=LEASE_SECONDS)})
+    settings = rig.pipeline.settings.model_copy(update={"base": quick, "upload": short})
     context = multiprocessing.get_context("spawn")
     stopping = context.Event()
     worker = context.Process(
