@@ -305,7 +305,8 @@ def test_a_backfill_of_two_partitions_is_one_run(ui: Ui, backfill_id: str) -> No
         return status if status.startswith(("COMPLETED", "FAILED")) else None
 
     assert wait_for("the backfill", ended) == "COMPLETED_SUCCESS"
-    assert ui.materialized("amazon_catalog") == {"07", "08"}
+    # At ten past the hour the schedule adds the shard of the hour.
+    assert {"07", "08"} <= ui.materialized("amazon_catalog")
     [run] = ui.runs_of("__ASSET_JOB", "dagster/backfill", backfill_id)
     assert {"key": RANGE_START, "value": "07"} in run["tags"]
     assert {"key": RANGE_END, "value": "08"} in run["tags"]
