@@ -175,6 +175,47 @@ class BaseShopSettings(_Table):
         return accounts
 
 
+class ShopifyStore(_Table):
+    """One Shopify store; its credentials are a token, or a client id and secret."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")
+    shop_domain: str = Field(pattern=r"^[A-Za-z0-9.-]+$")
+    endpoint: Endpoint = ""
+    api_version: str = Field(default="2026-10", pattern=r"^[0-9]{4}-(01|04|07|10)$")
+    transport: Literal["auto", "graphql", "rest", "bulk"] = "auto"
+    access_token: SecretStr = SecretStr("")
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    webhook_secrets: tuple[SecretStr, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_credentials(self) -> "ShopifyStore":
+        own_app = self.client_id and self.client_secret.get_secret_value()
+        if not self.access_token.get_secret_value() and not own_app:
+            raise ValueError(f"{self.id}: access_token, or client_id and client_secret, are wanted")
+        return self
+
+    @property
+    def address(self) -> str:
+        """Where its API answers."""
+        return self.endpoint or f"https://{self.shop_domain}"
+
+
+class ShopifySettings(_Table):
+    """Shopify's stores."""
+
+    timeout: Duration = timedelta(seconds=30)
+    stores: tuple[ShopifyStore, ...] = ()
+
+    @field_validator("stores")
+    @classmethod
+    def _distinct(cls, stores: tuple[ShopifyStore, ...]) -> tuple[ShopifyStore, ...]:
+        ids = [store.id for store in stores]
+        if doubled := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
+            raise ValueError(f"two stores have the id {', '.join(doubled)}")
+        return stores
+
+
 class PriceBand(_Table):
     """A markup for Amazon prices up to `up_to_jpy` (None: any)."""
 
@@ -282,6 +323,7 @@ class Settings(BaseSettings):
     )
     amazon: AmazonSettings = AmazonSettings()
     base: BaseShopSettings = BaseShopSettings()
+    shopify: ShopifySettings = ShopifySettings()
     pricing: PricingSettings = PricingSettings()
     ttl: TtlSettings = TtlSettings()
     breaker: BreakerSettings = BreakerSettings()
@@ -338,7 +380,7 @@ class Settings(BaseSettings):
 
     def secrets(self) -> list[str]:
         """What must never be shown."""
-        accounts = self.base.accounts
+        accounts, stores = self.base.accounts, self.shopify.stores
         fields = (
             self.secret_key,
             self.sp_api_refresh_token,
@@ -346,6 +388,9 @@ class Settings(BaseSettings):
             self.dagster_postgres_url,
             *(account.client_secret for account in accounts),
             *(account.refresh_token for account in accounts),
+            *(store.access_token for store in stores),
+            *(store.client_secret for store in stores),
+            *(secret for store in stores for secret in store.webhook_secrets),
         )
         password = unquote(urlsplit(self.database).password or "")
         return [value for field in fields if (value := field.get_secret_value())] + [password]

@@ -20,6 +20,7 @@ from ecauto_pipeline.settings import (
     PriceBand,
     Rate,
     Settings,
+    ShopifyStore,
     dagster_home,
     has_credentials,
     is_loopback,
@@ -187,6 +188,8 @@ WRONG = {
     "ECAUTO_BASE__ENDPOINT": f"ftp://{CANARY}",
     "ECAUTO_BASE__TIMEOUT": CANARY,
     "ECAUTO_BASE__ACCOUNTS": f'[{{"id": "{CANARY}"',
+    "ECAUTO_SHOPIFY__TIMEOUT": CANARY,
+    "ECAUTO_SHOPIFY__STORES": f'[{{"id": "{CANARY}"',
     "ECAUTO_PRICING__MARKUP": CANARY,
     "ECAUTO_PRICING__MIN_DIFFERENCE_JPY": CANARY,
     "ECAUTO_PRICING__ROUND_TO": CANARY,
@@ -261,6 +264,8 @@ def test_a_wrong_value_is_named_and_not_shown(
         ("ECAUTO_BASE__ACCOUNTS", '[{"id": "a", "secret": 1}]', "Extra inputs"),
         ("ECAUTO_BASE__ACCOUNTS", '[{"id": "a"}, {"id": "a"}]', "two accounts have the id a"),
         ("ECAUTO_BASE__ACCOUNTS", '[{"id": "a", "calls_per_hour": 5001}]', "less than or equal"),
+        ("ECAUTO_SHOPIFY__STORES", '[{"id": "a"}]', "Field required"),
+        ("ECAUTO_SHOPIFY__STORES", '[{"id": "a", "shop_domain": "a.b"}]', "access_token, or"),
     ],
 )
 def test_a_message_says_what_is_wanted(
@@ -360,10 +365,11 @@ def test_the_example_of_toml_shows_the_defaults_but_for_lists(folder: Path) -> N
     write_toml(folder, text)
     shown, default = load_settings(), Settings.model_construct()
     for path in leaves(Settings):
-        if path[-1] in {"accounts", "bands"}:
+        if path[-1] in {"accounts", "bands", "stores"}:
             continue
         assert value_at(shown, path) == value_at(default, path), path
     assert shown.base.accounts[0].id == "base_account_1"
+    assert shown.shopify.stores[0].address == "https://shop-a.myshopify.com"
     assert [band.markup for band in shown.pricing.bands] == [Decimal("1.5"), Decimal("1.25")]
 
 
@@ -373,7 +379,7 @@ def value_at(settings: object, path: tuple[str, ...]) -> object:
     return settings
 
 
-@pytest.mark.parametrize("model", [BaseAccount, PriceBand, Rate])
+@pytest.mark.parametrize("model", [BaseAccount, PriceBand, Rate, ShopifyStore])
 def test_the_example_of_toml_shows_every_key_of_a_list(model: type[BaseModel]) -> None:
     text = (PROJECT / "data/ecauto.example.toml").read_text(encoding="utf-8")
     for name in model.model_fields:

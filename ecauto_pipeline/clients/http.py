@@ -1,8 +1,10 @@
 """One HTTP call to a JSON API: sent once, bounded, its failures told as our errors."""
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, cast
@@ -29,6 +31,8 @@ SHOWN_CHARACTERS = 200
 """How much of a marketplace's own words goes into a message."""
 
 
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
+
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
@@ -38,6 +42,8 @@ class Answer:
 
     status: int
     body: dict[str, Any] | None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By name, in any case."""
 
     def object(self) -> dict[str, Any]:
         """The JSON object.
@@ -62,16 +68,18 @@ class JsonApi:
         self.host = httpx.URL(endpoint).netloc.decode()
         self.redactor = redactor or Redactor()
 
-    def send(
+    def send(  # noqa: PLR0913 - the parts of a request
         self,
         method: str,
         path: str,
         *,
         query: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
+        document: Mapping[str, Any] | None = None,
         token: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send the call once; `form` is its body, `token` its bearer token.
+        """Send the call once; `form` or the JSON `document` is its body, `token` its bearer token.
 
         Raises:
             NotSent: the server was not reached.
@@ -80,23 +88,26 @@ class JsonApi:
             Unavailable: it did not answer, or only that it failed.
         """
         until = self._clock.now() + WHOLE_ANSWER
-        headers = {"Accept": "application/json"}
+        sent = {"Accept": "application/json", **(headers or {})}
         if token:
-            headers["Authorization"] = f"Bearer {token}"
-        try:
-            with self._http.stream(
+            sent["Authorization"] = f"Bearer {token}"
+        content = None
+        if document is not None:
+            sent["Content-Type"] = "application/json"
+            content = orjson.dumps(document)
+        with (
+            _our_errors(self.host),
+            self._http.stream(
                 method,
                 f"{self.endpoint}{path}",
                 params=query,
                 data=form,
-                headers=headers,
+                content=content,
+                headers=sent,
                 follow_redirects=False,
-            ) as response:
-                return _answer(response, self._content(response, until))
-        except _NOT_SENT as error:
-            raise NotSent(f"{self.host} cannot be reached ({type(error).__name__})") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable(f"{self.host} did not answer ({type(error).__name__})") from None
+            ) as response,
+        ):
+            return _answer(response, self._content(response, until))
 
     def shown(self, words: object) -> str:
         """The server's own words, fit for a message: one line, short, without secrets."""
@@ -113,6 +124,39 @@ class JsonApi:
             if self._clock.now() > until:
                 raise Unavailable(f"{self.host} sends its answer too slowly")
         return bytes(content)
+
+
+def lines_of(http: httpx.Client, url: str) -> Iterator[bytes]:
+    """The lines of a file of any length, as they come; nothing but the address is sent.
+
+    Raises:
+        NotSent: the server was not reached.
+        NoProof: it answered with something else than the file.
+        Unavailable: it did not answer, or broke off.
+    """
+    host = httpx.URL(url).netloc.decode()
+    with _our_errors(host), http.stream("GET", url, follow_redirects=False) as response:
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unavailable(f"{host} failed (HTTP {response.status_code})")
+        if response.status_code != HTTPStatus.OK:
+            raise NoProof(f"{host} does not give the file (HTTP {response.status_code})")
+        rest = b""
+        for chunk in response.iter_bytes():
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from lines
+        if rest:
+            yield rest
+
+
+@contextmanager
+def _our_errors(host: str) -> Generator[None]:
+    """What went wrong between us and the host, as one of our errors."""
+    try:
+        yield
+    except _NOT_SENT as error:
+        raise NotSent(f"{host} cannot be reached ({type(error).__name__})") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unavailable(f"{host} did not answer ({type(error).__name__})") from None
 
 
 def open_http(read_seconds: float = READ_SECONDS) -> httpx.Client:
@@ -157,13 +201,13 @@ def _answer(response: httpx.Response, content: bytes) -> Answer:
         raise Unavailable(f"{host} failed (HTTP {status})")
     if response.has_redirect_location or response.is_redirect:
         raise NoProof(f"{host} redirects (HTTP {status}) instead of answering")
-    return Answer(status, _json_object(content))
+    return Answer(status, _json_object(content), response.headers)
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds, when the header holds a sane number of them."""
+    """Seconds, when the header holds a sane number of them; Shopify sends "2.0"."""
     text = response.headers.get("Retry-After", "")[:6]
-    return float(text) if text.isascii() and text.isdecimal() else None
+    return float(text) if _SECONDS.fullmatch(text) else None
 
 
 def _json_object(content: bytes) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """Every table, and the types that make SQLite and PostgreSQL answer alike.
 
 Timestamps are aware UTC, money is exact, ids are 64 bits wide. `products`, `listings`,
-`upload_queue`, `account_configs` and `ebay_listing_metadata` keep v1.0's names and columns.
+`upload_queue`, `account_configs` and `ebay_listing_metadata` keep v1.0's names and columns. The
+tables of the Shopify mirrors are in `shopify_tables`.
 """
 
 from datetime import UTC, datetime
@@ -43,20 +44,28 @@ class _SqliteNumeric(sa.types.UserDefinedType[Decimal]):
 
     cache_ok = True
 
+    def __init__(self, precision: int, scale: int) -> None:
+        self.precision, self.scale = precision, scale
+
     def get_col_spec(self, **kw: Any) -> str:
-        return "NUMERIC(14, 2)"
+        return f"NUMERIC({self.precision}, {self.scale})"
 
 
 class Money(TypeDecorator[Decimal]):
-    """An exact amount of money with up to two decimals."""
+    """An exact amount of money, with up to two decimals if nothing else is said."""
 
     impl = sa.Numeric
     cache_ok = True
 
+    def __init__(self, precision: int = 14, scale: int = 2) -> None:
+        super().__init__(precision, scale)
+        self.precision, self.scale = precision, scale
+
     def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
         """SQLite has no decimals: there the amount goes in and out as text."""
-        exact = sa.Numeric(14, 2) if dialect.name == "postgresql" else _SqliteNumeric()
-        return dialect.type_descriptor(exact)
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.Numeric(self.precision, self.scale))
+        return dialect.type_descriptor(_SqliteNumeric(self.precision, self.scale))
 
     def process_bind_param(self, value: Decimal | int | None, dialect: sa.Dialect) -> Any:
         """The amount as decimal digits."""
