@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecauto_pipeline import cli_uploads
+from ecauto_pipeline import cli_shopify, cli_uploads
 from ecauto_pipeline.command import (
     account_option,
     answer,
@@ -60,10 +60,10 @@ def main() -> None:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Keeps BASE shops in step with Amazon Japan."""
+    """Keeps BASE shops in step with Amazon Japan, and mirrors Shopify stores."""
 
 
-for _command in cli_uploads.ALL:
+for _command in (*cli_uploads.ALL, cli_shopify.shopify):
     cli.add_command(_command)
 
 

@@ -3,10 +3,10 @@
 import dagster as dg
 
 from ecauto_pipeline import jobs, loggers, resources, schedules, sensors
-from ecauto_pipeline.assets import amazon, base_shop, consistency, uploads
+from ecauto_pipeline.assets import amazon, base_shop, consistency, shopify, uploads
 
 defs = dg.Definitions(
-    assets=[*amazon.ALL, *base_shop.ALL, *uploads.ALL, *consistency.ALL],
+    assets=[*amazon.ALL, *base_shop.ALL, *uploads.ALL, *consistency.ALL, *shopify.ALL],
     asset_checks=consistency.CHECKS,
     jobs=jobs.ALL,
     schedules=schedules.ALL,

@@ -11,6 +11,7 @@ import dagster as dg
 
 from ecauto_pipeline.domain.amazon import Fact
 from ecauto_pipeline.domain.freshness import DEFAULT_TTL
+from ecauto_pipeline.domain.shopify import SYNC_EVERY, Entity
 
 WARN_SHARE = 0.75
 """A policy warns when this much of a TTL has passed."""
@@ -23,3 +24,6 @@ def ttl_policy(ttl: timedelta) -> dg.FreshnessPolicy:
 
 TTL_POLICIES = {fact: ttl_policy(DEFAULT_TTL[fact]) for fact in Fact}
 """One policy for each kind of fact: catalog 7 d, classification 30 d, price 24 h, stock 1 h."""
+
+MIRROR_POLICIES = {entity: ttl_policy(2 * SYNC_EVERY[entity]) for entity in Entity}
+"""A mirror is late when its schedule was missed once: customers 4 h, products 8 h, orders 2 h."""

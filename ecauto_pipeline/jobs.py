@@ -6,9 +6,11 @@ from ecauto_pipeline import ops
 from ecauto_pipeline.assets.amazon import FACT_KEYS
 from ecauto_pipeline.assets.base_shop import WRITE_KEYS
 from ecauto_pipeline.assets.consistency import CONSISTENCY_KEY, SCREENINGS_KEY
+from ecauto_pipeline.assets.shopify import KEYS as SHOPIFY_KEYS
 from ecauto_pipeline.assets.uploads import QUEUE_KEY, UPLOADS_KEY
 from ecauto_pipeline.domain.amazon import Fact
 from ecauto_pipeline.domain.base_shop import Kind
+from ecauto_pipeline.domain.shopify import Entity
 
 price_refresh = dg.define_asset_job(
     "price_refresh",
@@ -71,6 +73,15 @@ base_mirror = dg.define_asset_job(
     description="Read all items of the BASE shops and compare them with our listings.",
 )
 
+SHOPIFY = {
+    entity: dg.define_asset_job(
+        f"shopify_{entity}_sync",
+        [SHOPIFY_KEYS[entity]],
+        description=f"Bring the mirror of the stores' {entity} up to date.",
+    )
+    for entity in Entity
+}
+
 
 @dg.job(description="Take over a v1.0 database, with its tokens, accounts and pricing.")
 def import_v1() -> None:
@@ -84,6 +95,18 @@ def product_intake() -> None:
     ops.take_in_products()
 
 
+@dg.job(description="Read records of Shopify again that could not be read when they came.")
+def shopify_replay() -> None:
+    """One step: `ecauto shopify replay`."""
+    ops.replay_dead_letters()
+
+
+@dg.job(description="Merge what shops told us by webhooks into their mirrors.")
+def shopify_webhooks_merge() -> None:
+    """One step: whatever is pending."""
+    ops.merge_webhooks()
+
+
 AMAZON = [price_refresh, stock_refresh, catalog_refresh, amazon_refresh]
 ALL = [
     *AMAZON,
@@ -95,6 +118,9 @@ ALL = [
     upload,
     consistency_check,
     screening_rescan,
+    *SHOPIFY.values(),
+    shopify_replay,
+    shopify_webhooks_merge,
     product_intake,
     import_v1,
 ]

@@ -1,9 +1,10 @@
-"""Work that is no asset: the take-over of v1.0, and the intake of new products."""
+"""Work that is no asset: the take-over of v1.0, intake of new products, replay of dead letters."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
 from ecauto_pipeline.assets.amazon import POOL as AMAZON_POOL
 from ecauto_pipeline.assets.reporting import RunLog, table
@@ -91,3 +92,34 @@ def _take_in(context: dg.OpExecutionContext, config: IntakeConfig) -> "IntakeRep
     if report and not config.dry_run:
         pipeline.fill_queue(pipeline.upload_queue.waiting_accounts())
     return report
+
+
+class ReplayConfig(dg.Config):
+    """Which dead letters to read again; none named means all of the store, or of all stores."""
+
+    ids: list[int] = Field(default_factory=list[int])
+    store_id: str | None = None
+
+
+@dg.op(required_resource_keys={PIPELINE}, out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
+def replay_dead_letters(context: dg.OpExecutionContext, config: ReplayConfig) -> dict[str, Any]:
+    """Read again what could not be read when it came, and save what can be now."""
+    report = pipeline_of(context).mirrors.replay(config.ids, config.store_id)
+    numbers = report.as_dict()
+    context.add_output_metadata(
+        {"replayed": report.replayed, "left": len(report.left), "problems": numbers["problems"]}
+    )
+    return numbers
+
+
+@dg.op(required_resource_keys={PIPELINE}, out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
+def merge_webhooks(context: dg.OpExecutionContext) -> dict[str, Any]:
+    """Merge what shops told us by webhooks into their mirrors."""
+    report = pipeline_of(context).mirrors.webhooks.merge()
+    for sentence in [*report.notes, *report.problems]:
+        context.log.warning(sentence)
+    numbers = report.numbers()
+    context.add_output_metadata(numbers)
+    if report.errors:
+        raise RunIncomplete("; ".join(report.errors))
+    return numbers

@@ -1,6 +1,9 @@
-"""How the assets are partitioned: Amazon's by ASIN shard, BASE's by account."""
+"""How the assets are partitioned: by ASIN shard, by BASE account, by Shopify store and day."""
 
 import warnings
+from collections.abc import Iterable
+from datetime import date
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -16,6 +19,25 @@ ASIN_SHARDS = dg.StaticPartitionsDefinition(list(SHARDS))
 
 BASE_ACCOUNTS = dg.DynamicPartitionsDefinition(name="base_account")
 """`base_account`: one partition an account, added when the account is first seen."""
+
+SHOPIFY_STORES = dg.DynamicPartitionsDefinition(name="shopify_store")
+"""`shopify_store`: one partition a store, added when the store is first seen in the settings."""
+
+JAPAN = ZoneInfo("Asia/Tokyo")
+FIRST_DAY = date(2020, 1, 1)
+
+STORE_DAYS = dg.MultiPartitionsDefinition(
+    {
+        "store": SHOPIFY_STORES,
+        "day": dg.DailyPartitionsDefinition(
+            start_date=FIRST_DAY.isoformat(), timezone="Asia/Tokyo", end_offset=1
+        ),
+    }
+)
+"""Store × day in Japan, today included: what was changed that day."""
+
+STORE = "ecauto/shopify_store"
+"""The tag of a run over one store."""
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -50,3 +72,33 @@ GOING_ON = [
     dg.DagsterRunStatus.STARTED,
 ]
 """The states of a run that is not over: another one for the same partitions has to wait."""
+
+
+def store_days_tags(
+    instance: dg.DagsterInstance, store_id: str, first: date, last: date
+) -> dict[str, str]:
+    """The tags of one run over a store's days; a store that is not known yet is added."""
+    add_stores(instance, [store_id])
+    start, end = (
+        dg.MultiPartitionKey({"store": store_id, "day": max(day, FIRST_DAY).isoformat()})
+        for day in (first, last)
+    )
+    return {**range_tags(start, end), STORE: store_id}
+
+
+def add_stores(instance: dg.DagsterInstance, store_ids: Iterable[str]) -> list[str]:
+    """Add the partitions that are missing; which those were."""
+    assert SHOPIFY_STORES.name is not None  # noqa: S101 - it was given one above
+    known = instance.get_dynamic_partitions(SHOPIFY_STORES.name)
+    if new := [store_id for store_id in store_ids if store_id not in known]:
+        instance.add_dynamic_partitions(SHOPIFY_STORES.name, new)
+    return new
+
+
+def days_by_store(keys: Iterable[str]) -> dict[str, list[date]]:
+    """The days of each store, in order, of a run over these partitions."""
+    days: dict[str, list[date]] = {}
+    for key in keys:
+        part = STORE_DAYS.get_partition_key_from_str(key).keys_by_dimension
+        days.setdefault(part["store"], []).append(date.fromisoformat(part["day"]))
+    return {store_id: sorted(found) for store_id, found in days.items()}

@@ -33,6 +33,7 @@ from ecauto_pipeline.errors import (
     Misconfigured,
     Unavailable,
 )
+from ecauto_pipeline.mirrors import Mirrors
 from ecauto_pipeline.settings import Settings, load_settings
 from ecauto_pipeline.storage import database, migrate
 from ecauto_pipeline.storage.accounts import AccountStore
@@ -97,6 +98,8 @@ class Pipeline:
             self._http.close()
         if "_urgent_amazon_client" in self.__dict__:
             self._urgent_amazon_client.close()
+        if "mirrors" in self.__dict__:
+            self.mirrors.close()
         self.engine.dispose()
         self._show_secrets_again()
 
@@ -136,6 +139,11 @@ class Pipeline:
             hot=timedelta(days=refresh.hot_days),
             warm=timedelta(days=refresh.warm_days),
         )
+
+    @cached_property
+    def mirrors(self) -> Mirrors:
+        """The mirrors of Shopify stores."""
+        return Mirrors(self._read_settings, self.engine, self.clock, self.redactor)
 
     @cached_property
     def refresher(self) -> AmazonRefresher:

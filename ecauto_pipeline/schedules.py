@@ -1,12 +1,22 @@
 """What is launched by the clock, in Japan time; a job whose last run still goes on is skipped."""
 
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from ecauto_pipeline import jobs
 from ecauto_pipeline.domain.asin import SHARDS
-from ecauto_pipeline.partitions import ALL_SHARDS, GOING_ON, account_range_tags, range_tags
+from ecauto_pipeline.domain.shopify import Entity
+from ecauto_pipeline.partitions import (
+    ALL_SHARDS,
+    GOING_ON,
+    JAPAN,
+    STORE,
+    account_range_tags,
+    range_tags,
+    store_days_tags,
+)
 from ecauto_pipeline.resources import opened_pipeline
 
 TIMEZONE = "Asia/Tokyo"
@@ -81,4 +91,62 @@ def consistency_check_daily(
     return _launch(context, "consistency_check", tags, config)
 
 
-ALL = [price_refresh_nightly, stock_refresh_hourly, catalog_refresh_hourly, consistency_check_daily]
+SHOPIFY_TIMES = {
+    Entity.CUSTOMERS: ("shopify_customers_every_2h", "0 */2 * * *"),
+    Entity.PRODUCTS: ("shopify_products_every_4h", "30 */4 * * *"),
+    Entity.ORDERS: ("shopify_orders_hourly", "15 * * * *"),
+}
+
+
+def shopify_schedule(entity: Entity) -> dg.ScheduleDefinition:
+    """One run for each store, over the days since its watermark."""
+    name, cron = SHOPIFY_TIMES[entity]
+    job = jobs.SHOPIFY[entity]
+
+    @dg.schedule(
+        name=name,
+        job=job,
+        cron_schedule=cron,
+        execution_timezone=TIMEZONE,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"What changed of each store's {entity} since its watermark.",
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        """One run for each store that has none going on."""
+        with opened_pipeline() as pipeline:
+            mirrors = pipeline.mirrors
+            stores = mirrors.store_ids()
+            since = {store: mirrors.states.get(store, entity).watermark_at for store in stores}
+        going_on = context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=GOING_ON))
+        busy = {run.tags.get(STORE) for run in going_on}
+        requests = [
+            increment_request(context, entity, store, since[store])
+            for store in stores
+            if store not in busy
+        ]
+        return requests or dg.SkipReason("no Shopify store is configured, or all are being synced")
+
+    return tick
+
+
+def increment_request(
+    context: dg.ScheduleEvaluationContext, entity: Entity, store: str, since: datetime | None
+) -> dg.RunRequest:
+    """The run that catches up with a store, over the days from its watermark to today."""
+    today = context.scheduled_execution_time.astimezone(JAPAN).date()
+    first = min(since.astimezone(JAPAN).date(), today) if since else today
+    config = {"ops": {f"shopify_{entity}": {"config": {"mode": "increment"}}}}
+    return dg.RunRequest(
+        run_key=f"{context.scheduled_execution_time:%Y%m%dT%H%M}/{store}",
+        tags=store_days_tags(context.instance, store, first, today),
+        run_config=config,
+    )
+
+
+ALL = [
+    price_refresh_nightly,
+    stock_refresh_hourly,
+    catalog_refresh_hourly,
+    consistency_check_daily,
+    *(shopify_schedule(entity) for entity in Entity),
+]

@@ -16,6 +16,7 @@ from ecauto_pipeline.partitions import (
     RANGE_END,
     RANGE_START,
     account_range_tags,
+    add_stores,
 )
 from ecauto_pipeline.resources import opened_pipeline
 
@@ -184,6 +185,35 @@ def _intake_request(file: Path, attempt: str) -> dg.RunRequest:
     )
 
 
+@dg.sensor(
+    job=jobs.shopify_webhooks_merge,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Launches `shopify_webhooks_merge` while webhooks wait; one run at a time.",
+)
+def shopify_webhooks(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Launches `shopify_webhooks_merge` while webhooks wait; one run at a time."""
+    with opened_pipeline() as pipeline:
+        if not pipeline.mirrors.inbox.pending_count():
+            return dg.SkipReason("no webhook waits")
+    going_on = dg.RunsFilter(job_name=jobs.shopify_webhooks_merge.name, statuses=GOING_ON)
+    if context.instance.get_runs(going_on, limit=1):
+        return dg.SkipReason("a run goes on")
+    return dg.RunRequest()
+
+
+@dg.sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=60,
+    description="Adds a partition for each Shopify store that is new in the settings.",
+)
+def shopify_stores(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Adds a partition for each Shopify store that is new in the settings."""
+    with opened_pipeline() as pipeline:
+        added = add_stores(context.instance, pipeline.mirrors.store_ids())
+    return dg.SkipReason(f"added: {', '.join(added)}" if added else "no store is new")
+
+
 ALL = [
     base_half_after_success,
     base_half_after_failure,
@@ -191,4 +221,6 @@ ALL = [
     pending_listings,
     due_uploads,
     asin_inbox,
+    shopify_webhooks,
+    shopify_stores,
 ]

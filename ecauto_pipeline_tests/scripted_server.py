@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 
@@ -18,6 +19,12 @@ class Received:
     query: dict[str, str]
     form: dict[str, str]
     headers: dict[str, str]
+    body: bytes = b""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON object in its body."""
+        return json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +91,14 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             parts = urlsplit(self.path)
-            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             request = Received(
                 self.command,
                 parts.path,
                 dict(parse_qsl(parts.query)),
-                dict(parse_qsl(self.rfile.read(length).decode(), keep_blank_values=True)),
+                dict(parse_qsl(body.decode(), keep_blank_values=True)),
                 {name.lower(): value for name, value in self.headers.items()},
+                body,
             )
             self._send(server.take(request))
 

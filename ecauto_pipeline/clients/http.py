@@ -36,6 +36,10 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
+class TooLong(NoProof):
+    """The answer is longer than is read: asking for less may help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer below HTTP 500; `body` is None when it is not a JSON object."""
@@ -84,7 +88,8 @@ class JsonApi:
         Raises:
             NotSent: the server was not reached.
             Throttled: it answered HTTP 429.
-            NoProof: its answer is too long, or a redirection.
+            TooLong: its answer is too long.
+            NoProof: its answer is a redirection.
             Unavailable: it did not answer, or only that it failed.
         """
         until = self._clock.now() + WHOLE_ANSWER
@@ -109,6 +114,14 @@ class JsonApi:
         ):
             return _answer(response, self._content(response, until))
 
+    def lines(self, url: str) -> Iterator[bytes]:
+        """The lines of a file that may be on another server, see `lines_of`."""
+        return lines_of(self._http, url)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def shown(self, words: object) -> str:
         """The server's own words, fit for a message: one line, short, without secrets."""
         line = " ".join(str(words or "").split())
@@ -120,7 +133,7 @@ class JsonApi:
         for chunk in response.iter_bytes():
             content += chunk
             if len(content) > MAX_BYTES:
-                raise NoProof(f"{self.host} sends more than {MAX_BYTES} bytes")
+                raise TooLong(f"{self.host} sends more than {MAX_BYTES} bytes")
             if self._clock.now() > until:
                 raise Unavailable(f"{self.host} sends its answer too slowly")
         return bytes(content)
@@ -131,7 +144,7 @@ def lines_of(http: httpx.Client, url: str) -> Iterator[bytes]:
 
     Raises:
         NotSent: the server was not reached.
-        NoProof: it answered with something else than the file.
+        NoProof: it answered with something else than the file, or a line is too long.
         Unavailable: it did not answer, or broke off.
     """
     host = httpx.URL(url).netloc.decode()
@@ -140,12 +153,17 @@ def lines_of(http: httpx.Client, url: str) -> Iterator[bytes]:
             raise Unavailable(f"{host} failed (HTTP {response.status_code})")
         if response.status_code != HTTPStatus.OK:
             raise NoProof(f"{host} does not give the file (HTTP {response.status_code})")
-        rest = b""
+        rest = bytearray()
         for chunk in response.iter_bytes():
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from lines
+            rest += chunk
+            if b"\n" in chunk:
+                *lines, tail = bytes(rest).split(b"\n")
+                yield from lines
+                rest = bytearray(tail)
+            elif len(rest) > MAX_BYTES:
+                raise TooLong(f"{host} sends a line of more than {MAX_BYTES} bytes")
         if rest:
-            yield rest
+            yield bytes(rest)
 
 
 @contextmanager

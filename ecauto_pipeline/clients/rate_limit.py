@@ -49,7 +49,11 @@ class RateStore(Protocol):
     def reserve(
         self, bucket: str, *, cost: float = 1.0, max_wait: float | None = None
     ) -> float | None:
-        """Book a turn: the seconds until then; None, and nothing booked, if above `max_wait`."""
+        """Book a turn: the seconds until then; None, and nothing booked, if above `max_wait`.
+
+        Raises:
+            LookupError: the bucket was never configured.
+        """
         ...
 
     def block(self, bucket: str, seconds: float) -> None:
@@ -73,6 +77,10 @@ class RateStore(Protocol):
 
     def learn(self, bucket: str, per_second: float) -> None:
         """Use this rate until another is configured."""
+        ...
+
+    def note_level(self, bucket: str, available: float, *, unused: float = 0.0) -> None:
+        """The server says that `available` is left, and took `unused` less than was booked."""
         ...
 
 

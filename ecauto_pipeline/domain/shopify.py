@@ -22,6 +22,12 @@ FULL_EVERY = timedelta(days=7)
 RECENT_ORDERS = timedelta(days=59)
 """Without the scope `read_all_orders` older orders are invisible, silently, after 60 days."""
 
+RECONCILE_EVERY = timedelta(days=1)
+"""How often all ids are compared because the mirror lacks some; when it has too many, at once."""
+
+MOST_MISSING_SHARE, MISSING_FROM = 0.5, 20
+"""A shop that lists less than half of what it had, twenty records or more, is not believed."""
+
 
 class Entity(StrEnum):
     """What is mirrored; variants come with their products, line items with their orders."""
@@ -31,12 +37,25 @@ class Entity(StrEnum):
     ORDERS = "orders"
 
 
+SYNC_EVERY = {
+    Entity.CUSTOMERS: timedelta(hours=2),
+    Entity.PRODUCTS: timedelta(hours=4),
+    Entity.ORDERS: timedelta(hours=1),
+}
+"""How often each is scheduled."""
+
+
 class Transport(StrEnum):
     """How records are fetched."""
 
     GRAPHQL = "graphql"
     REST = "rest"
     BULK = "bulk"
+
+
+BULK_FROM = {Entity.CUSTOMERS: 25_000, Entity.PRODUCTS: 5_000, Entity.ORDERS: 10_000}
+"""From so many records on a bulk operation is quicker than pages: about a hundred of them, or what
+the Standard plan's points allow in two minutes."""
 
 
 class Shape(StrEnum):
@@ -48,10 +67,14 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What is asked for: changed from `since` on and before `until`; None leaves that end open."""
+    """What is asked for: changed from `since` on and before `until`, created from then on.
+
+    None leaves that end open.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
+    created_since: datetime | None = None
 
 
 EVERYTHING = Window()
@@ -82,6 +105,11 @@ class BadRecord:
     shape: Shape
     payload: Mapping[str, Any]
     reason: str
+
+    @property
+    def has_id(self) -> bool:
+        """Whether at least its id could be read."""
+        return self.record_id.isdecimal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +195,16 @@ def next_watermark(
         return old
     proven = min(started_at, newest)
     return proven if old is None else max(old, proven)
+
+
+def pick_transport(chosen: Transport | None, entity: Entity, expected: int | None) -> Transport:
+    """The transport a store is set to; where that is left to us, bulk for what is large."""
+    if chosen is not None:
+        return chosen
+    large = expected is not None and expected >= BULK_FROM[entity]
+    return Transport.BULK if large else Transport.GRAPHQL
+
+
+def too_many_missing(missing: int, live: int) -> bool:
+    """Whether a listing lacks so much of what the mirror has that a person should look first."""
+    return missing >= MISSING_FROM and missing > MOST_MISSING_SHARE * live

@@ -10,6 +10,8 @@ from datetime import datetime
 from ecauto_pipeline.sandbox.base_shop_state import Item, ShopState
 from ecauto_pipeline.sandbox.faults import Faults, faults_from
 from ecauto_pipeline.sandbox.products import BuyFrom
+from ecauto_pipeline.sandbox.shopify_records import ENTITIES
+from ecauto_pipeline.sandbox.shopify_shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import Request, Response, json_response
 from ecauto_pipeline.sandbox.world import World
 
@@ -71,6 +73,7 @@ class Control:
     faults: Faults
     journal: Journal
     expire_tokens: Callable[[str | None], None]
+    shopify: Mapping[str, ShopifyShop]
 
     def answer(self, request: Request) -> Response:
         """The response to a control call."""
@@ -84,6 +87,9 @@ class Control:
             "POST expire_tokens": self._expire_tokens,
             "POST reset_stats": self._reset_stats,
         }
+        if self.shopify:
+            of_shopify = {"GET shopify": self._shopify, "POST shopify/move": self._shopify_move}
+            operations = {**operations, **of_shopify}
         if name not in operations:
             return json_response(404, {"error": f"no {name}; there are {sorted(operations)}"})
         try:
@@ -147,6 +153,26 @@ class Control:
         api = request.json().get("api")
         self.expire_tokens(None if api is None else str(api))
         return {"expired": api or "all"}
+
+    def _shopify(self, request: Request) -> object:
+        entity = request.query.get("entity", "")
+        if entity not in ENTITIES:
+            raise ValueError(f"entity is one of {ENTITIES}, not {entity}")
+        return {entity: self._store(request.query.get("store")).rest_bodies(entity)}
+
+    def _shopify_move(self, request: Request) -> object:
+        members = request.json()
+        shop = self._store(members.get("store"))
+        return {
+            "edited": shop.edit_random(int(str(members.get("edits", 0)))),
+            "deleted": shop.delete_random(int(str(members.get("deletes", 0)))),
+        }
+
+    def _store(self, name: object) -> ShopifyShop:
+        shop = self.shopify.get(str(name))
+        if shop is None:
+            raise ValueError(f"store is one of {sorted(self.shopify)}, not {name}")
+        return shop
 
     def _reset_stats(self, request: Request) -> object:
         self.journal.clear()

@@ -3,7 +3,7 @@
 import json
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +31,9 @@ class FaultKind(StrEnum):
     SLOW = "slow"
     BASE_ERROR = "base_error"
     BODY = "body"
+    THROTTLED_200 = "throttled_200"
+    INTERNAL_ERROR_200 = "internal_error_200"
+    EMPTY_PAGE = "empty_page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,8 @@ UNSERVED = frozenset(
         FaultKind.DROP_BEFORE,
         FaultKind.BASE_ERROR,
         FaultKind.BODY,
+        FaultKind.THROTTLED_200,
+        FaultKind.INTERNAL_ERROR_200,
     }
 )
 """The call is not carried out. Under all others it is, so a write is done whatever comes back."""
@@ -168,28 +173,74 @@ THROTTLED = json_response(429, {"errors": [QUOTA_EXCEEDED]}).with_headers(
 UNAVAILABLE = Response(
     503, b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>", HTML
 )
+THROTTLED_200 = json_response(
+    200,
+    {
+        "errors": [
+            {
+                "message": "Throttled",
+                "extensions": {
+                    "code": "THROTTLED",
+                    "documentation": "https://shopify.dev/api/usage/rate-limits",
+                },
+            }
+        ],
+        "extensions": {
+            "cost": {
+                "requestedQueryCost": 57,
+                "actualQueryCost": None,
+                "throttleStatus": {
+                    "maximumAvailable": 2000.0,
+                    "currentlyAvailable": 7,
+                    "restoreRate": 100.0,
+                },
+            }
+        },
+    },
+)
+INTERNAL_ERROR_200 = json_response(
+    200,
+    {
+        "errors": [
+            {
+                "message": "Internal error. Looks like something went wrong on our end.",
+                "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+            }
+        ]
+    },
+)
 
 
-FIXED = {
+FIXED: Mapping[FaultKind, Response] = {
     FaultKind.THROTTLE_429: THROTTLED,
     FaultKind.THROTTLE_429_EMPTY: Response(429),
     FaultKind.ERROR_503_HTML: UNAVAILABLE,
     FaultKind.ERROR_500_ERRORS_EMPTY: json_response(500, {"errors": []}),
     FaultKind.ERROR_AFTER: json_response(500, {"errors": [INTERNAL_FAILURE]}),
+    FaultKind.THROTTLED_200: THROTTLED_200,
+    FaultKind.INTERNAL_ERROR_200: INTERNAL_ERROR_200,
 }
 """Answers that do not depend on the rule; the kinds that drop the connection have none."""
 
 
-def play(fault: Fault, serve: Callable[[], Response], clock: Clock) -> Response | None:
-    """What the client gets under a fault; None if the connection is closed without an answer."""
+def play(
+    fault: Fault,
+    serve: Callable[[], Response],
+    clock: Clock,
+    fixed: Mapping[FaultKind, Response] = FIXED,
+) -> Response | None:
+    """What the client gets under a fault; None if the connection is closed without an answer.
+
+    An empty page is made by whoever serves.
+    """
     if fault.kind in UNSERVED:
-        return _instead(fault)
+        return _instead(fault, fixed)
     if fault.kind is FaultKind.SLOW:
         clock.sleep(fault.seconds)
-    return _spoiled(fault.kind, serve())
+    return _spoiled(fault.kind, serve(), fixed)
 
 
-def _instead(fault: Fault) -> Response | None:
+def _instead(fault: Fault, fixed: Mapping[FaultKind, Response]) -> Response | None:
     match fault.kind:
         case FaultKind.BASE_ERROR:
             body = {"error": fault.error, "error_description": fault.error_description}
@@ -197,16 +248,19 @@ def _instead(fault: Fault) -> Response | None:
         case FaultKind.BODY:
             return Response(fault.status or 200, fault.text.encode(), fault.content_type)
         case _:
-            return FIXED.get(fault.kind)
+            return fixed.get(fault.kind)
 
 
-def _spoiled(kind: FaultKind, response: Response) -> Response | None:
+def _spoiled(
+    kind: FaultKind, response: Response, fixed: Mapping[FaultKind, Response]
+) -> Response | None:
     match kind:
         case FaultKind.EMPTY_BODY:
-            return replace(response, body=b"")
+            return replace(response, body=b"", size=0)
         case FaultKind.TRUNCATED_JSON:
-            return replace(response, body=response.body[: len(response.body) // 2])
-        case FaultKind.SLOW:
+            half = response.body[: len(response.body) // 2]
+            return replace(response, body=half, size=response.size // 2)
+        case FaultKind.SLOW | FaultKind.EMPTY_PAGE:
             return response
         case _:
-            return FIXED.get(kind)
+            return fixed.get(kind)

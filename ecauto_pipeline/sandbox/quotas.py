@@ -54,6 +54,59 @@ class TokenBuckets:
         return granted
 
 
+@dataclass(frozen=True, slots=True)
+class ShopifyPlan:
+    """What a store's plan lets through: requests of REST, points of GraphQL."""
+
+    rest: Allowance
+    graphql: Allowance
+
+
+SHOPIFY_PLANS: Mapping[str, ShopifyPlan] = {
+    "standard": ShopifyPlan(Allowance(2, 40), Allowance(100, 2_000)),
+    "advanced": ShopifyPlan(Allowance(4, 80), Allowance(200, 4_000)),
+    "plus": ShopifyPlan(Allowance(20, 400), Allowance(1_000, 20_000)),
+    "enterprise": ShopifyPlan(Allowance(40, 800), Allowance(2_000, 40_000)),
+}
+
+
+class PointBucket:
+    """Shopify's leaky bucket, seen from what is left in it; full to begin with."""
+
+    def __init__(self, clock: Clock, allowance: Allowance, multiplier: float = 1.0) -> None:
+        self._clock = clock
+        self.per_second = float(allowance.per_second * multiplier)
+        self.size = float(allowance.burst * multiplier)
+        self._level = self.size
+        self._at = clock.now()
+        self._lock = threading.Lock()
+
+    def take(self, points: float) -> bool:
+        """Take so many points, if there are as many."""
+        with self._lock:
+            self._restore()
+            granted = self._level >= points - 1e-9
+            self._level -= points if granted else 0
+        return granted
+
+    def give_back(self, points: float) -> None:
+        """Put back what was not used after all."""
+        with self._lock:
+            self._level = min(self.size, self._level + points)
+
+    def level(self) -> float:
+        """How much could be taken now."""
+        with self._lock:
+            self._restore()
+            return self._level
+
+    def _restore(self) -> None:
+        now = self._clock.now()
+        waited = max(0.0, (now - self._at).total_seconds())
+        self._level = min(self.size, self._level + waited * self.per_second)
+        self._at = now
+
+
 class Counters(Protocol):
     """Numbers that survive a restart."""
 

@@ -1,4 +1,4 @@
-"""The sandbox itself: one HTTP server on loopback that is Amazon and BASE."""
+"""The sandbox itself: one HTTP server on loopback that is Amazon, BASE and Shopify."""
 
 import socket
 import socketserver
@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import cast
 
 from ecauto_pipeline.clock import Clock, SystemClock
-from ecauto_pipeline.sandbox import amazon, base_shop
+from ecauto_pipeline.sandbox import amazon, base_shop, shopify_api
 from ecauto_pipeline.sandbox.amazon import AmazonApi, AmazonCredentials
 from ecauto_pipeline.sandbox.base_shop import BaseShopApi
 from ecauto_pipeline.sandbox.base_shop_state import Item, ShopSeed, ShopState
 from ecauto_pipeline.sandbox.control import DROPPED, PREFIX, Call, Control, Journal
 from ecauto_pipeline.sandbox.demo_listings import demo_items, demo_shops
-from ecauto_pipeline.sandbox.faults import Fault, Faults, play, read_faults
-from ecauto_pipeline.sandbox.wire import Request, Response, encode, read_request
+from ecauto_pipeline.sandbox.faults import Fault, FaultKind, Faults, play, read_faults
+from ecauto_pipeline.sandbox.shopify_api import FIXED_HERE, PREFIXES, ShopifyApi
+from ecauto_pipeline.sandbox.shopify_demo import demo_shopify_shops
+from ecauto_pipeline.sandbox.shopify_shop import ShopifyShop
+from ecauto_pipeline.sandbox.wire import Request, Response, encode, file_parts, read_request
 from ecauto_pipeline.sandbox.world import World
 
 HOST = "127.0.0.1"
@@ -56,6 +59,7 @@ class Sandbox:
         shops: Iterable[ShopSeed] = (),
         items: Mapping[str, Iterable[Item]] | None = None,
         *,
+        shopify_shops: Iterable[ShopifyShop] = (),
         port: int = 0,
         clock: Clock | None = None,
         rate_multiplier: float = 1.0,
@@ -81,9 +85,18 @@ class Sandbox:
             accept_any_asin=accept_any_asin,
         )
         self._base_shop = BaseShopApi(self.state, self._clock, rate_multiplier=rate_multiplier)
-        self.faults = Faults(faults, {*amazon.OPERATIONS, *base_shop.OPERATIONS}, seed)
+        self._shopify = ShopifyApi(shopify_shops, self._clock, rate_multiplier=rate_multiplier)
+        operations = {*amazon.OPERATIONS, *base_shop.OPERATIONS, *shopify_api.OPERATIONS}
+        self.faults = Faults(faults, operations, seed)
         self.journal = Journal()
-        self._control = Control(world, self.state, self.faults, self.journal, self.expire_tokens)
+        self._control = Control(
+            world,
+            self.state,
+            self.faults,
+            self.journal,
+            self.expire_tokens,
+            self._shopify.shops,
+        )
 
     def __enter__(self) -> "Sandbox":
         self.start()
@@ -104,6 +117,7 @@ class Sandbox:
             self._server.hang_up()
             self._server.server_close()
             self._server = None
+        self._shopify.close()
         self.state.close()
 
     @property
@@ -113,7 +127,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Where clients find it; the endpoint of Amazon, of LWA and of BASE alike."""
+        """Where clients find it; the endpoint of Amazon, of LWA, of BASE and of Shopify alike."""
         return f"http://{HOST}:{self.port}"
 
     def calls(
@@ -133,20 +147,25 @@ class Sandbox:
         with self.state.lock:
             return self.state.items(account_id)
 
+    def shopify(self, store_id: str) -> ShopifyShop:
+        """One of the Shopify stores."""
+        return self._shopify.shops[store_id]
+
     def expire_tokens(self, api: str | None = None) -> None:
-        """Let the access tokens have expired, of "amazon", of "base" or of both."""
-        if api not in {None, "amazon", "base"}:
-            raise ValueError(f"api is amazon or base, not {api}")
-        if api != "base":
-            self._amazon.expire_tokens()
-        if api != "amazon":
-            self._base_shop.expire_tokens()
+        """Let the access tokens have expired, of "amazon", of "base", of "shopify" or of all."""
+        apis = {"amazon": self._amazon, "base": self._base_shop, "shopify": self._shopify}
+        if api is not None and api not in apis:
+            raise ValueError(f"api is one of {sorted(apis)}, not {api}")
+        for each in apis.values() if api is None else (apis[api],):
+            each.expire_tokens()
 
     def answer(self, request: Request) -> Response | None:
         """The response to a request; None closes the connection."""
         self._timetable.keep()
         if request.path.startswith(PREFIX):
             return self._control.answer(request)
+        if request.path.startswith(PREFIXES):
+            return self._answer_shopify(request)
         api = self._base_shop if request.path.startswith("/1/") else self._amazon
         operation, account = api.operation_of(request), api.account_of(request)
         fault = self.faults.strike(operation, request.path, account)
@@ -155,17 +174,33 @@ class Sandbox:
             return api.answer(operation, request)
 
         response = play(fault, serve, self._clock) if fault else serve()
-        self.journal.record(
-            Call(
-                operation,
-                account,
-                response.status if response else DROPPED,
-                self._clock.now(),
-                request.path,
-                fault.kind.value if fault else None,
-            )
-        )
+        self._record(operation, account, response, request.path, fault)
         return response
+
+    def _answer_shopify(self, request: Request) -> Response | None:
+        api, place = self._shopify, self._shopify.place_of(request)
+        operation, account = api.operation_of(request), api.account_of(request)
+        fault = self.faults.strike(operation, place, account)
+        empty = fault is not None and fault.kind is FaultKind.EMPTY_PAGE
+
+        def serve() -> Response:
+            return api.answer(operation, request, empty=empty)
+
+        response = play(fault, serve, self._clock, FIXED_HERE) if fault else serve()
+        self._record(operation, account, response, place, fault)
+        return response
+
+    def _record(
+        self,
+        operation: str,
+        account: str | None,
+        response: Response | None,
+        path: str,
+        fault: Fault | None,
+    ) -> None:
+        status = response.status if response else DROPPED
+        kind = fault.kind.value if fault else None
+        self.journal.record(Call(operation, account, status, self._clock.now(), path, kind))
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -222,6 +257,8 @@ class _Connection(socketserver.StreamRequestHandler):
                 if response is None:
                     return
                 self.wfile.write(encode(response))
+                for part in file_parts(response):
+                    self.wfile.write(part)
                 if request.headers.get("connection", "").lower() == "close":
                     return
         finally:
@@ -239,12 +276,16 @@ def demo_sandbox(  # noqa: PLR0913 - those of `Sandbox`
     move_every: float | None = None,
     seed: int = 1,
 ) -> Sandbox:
-    """A sandbox whose BASE shops agree with the demonstration v1.0 folder of the same world."""
+    """A sandbox whose BASE shops agree with the demonstration v1.0 folder of the same world.
+
+    Two Shopify stores stand beside them.
+    """
     world = World(count=asins, seed=seed)
     return Sandbox(
         world,
         demo_shops(),
         demo_items(world),
+        shopify_shops=demo_shopify_shops(clock),
         port=port,
         clock=clock,
         rate_multiplier=rate_multiplier,

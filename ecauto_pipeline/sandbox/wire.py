@@ -1,9 +1,10 @@
 """Requests and responses of HTTP/1.1, read from and written to a connection."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http.client import responses
 from io import BufferedIOBase
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
@@ -11,6 +12,7 @@ import orjson
 JSON = "application/json"
 HTML = "text/html"
 FORM = "application/x-www-form-urlencoded"
+PART = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a client gets."""
+    """What a client gets: a body, or the first `size` bytes of a file."""
 
     status: int
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+    file: Path | None = None
+    size: int = 0
 
     def with_headers(self, *headers: tuple[str, str]) -> "Response":
         """The same with more headers."""
@@ -93,11 +97,22 @@ def _read_headers(stream: BufferedIOBase) -> dict[str, str]:
 
 
 def encode(response: Response) -> bytes:
-    """The bytes of a response, head and body in one piece."""
+    """The bytes of a response, head and body in one piece; a file is left out."""
     lines = [
         f"HTTP/1.1 {response.status} {responses.get(response.status, 'Unknown')}",
         f"Content-Type: {response.content_type}",
-        f"Content-Length: {len(response.body)}",
+        f"Content-Length: {len(response.body) + response.size}",
         *(f"{name}: {value}" for name, value in response.headers),
     ]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + response.body
+
+
+def file_parts(response: Response) -> Iterator[bytes]:
+    """The bytes of a response's file, in pieces."""
+    if response.file is None:
+        return
+    left = response.size
+    with response.file.open("rb") as file:
+        while left > 0 and (part := file.read(min(PART, left))):
+            left -= len(part)
+            yield part

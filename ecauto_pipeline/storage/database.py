@@ -24,7 +24,12 @@ def _dumps(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
-_JSON: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
+_OPTIONS: dict[str, Any] = {
+    "json_serializer": _dumps,
+    "json_deserializer": orjson.loads,
+    # The values of a row may be secret or personal, and errors are logged.
+    "hide_parameters": True,
+}
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -42,7 +47,7 @@ def open_engine(url: str) -> sa.Engine:
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
     if parsed.drivername == "postgresql+psycopg2":
-        return sa.create_engine(parsed, pool_pre_ping=True, **_JSON)
+        return sa.create_engine(parsed, pool_pre_ping=True, **_OPTIONS)
     raise DatabaseUnusable(
         f"ECAUTO_DATABASE_URL: {parsed.drivername} is not supported; use sqlite or postgresql"
     )
@@ -51,7 +56,7 @@ def open_engine(url: str) -> sa.Engine:
 def _open_sqlite(url: sa.URL) -> sa.Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, **_JSON)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, **_OPTIONS)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

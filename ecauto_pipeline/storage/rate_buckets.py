@@ -59,6 +59,7 @@ class RateBuckets:
         self._delay = self._update(delayed_until_us=self._greatest("delayed_until_us", ends))
         self._depart = self._depart_statement()
         self._learn = self._update(per_second=sa.bindparam("rate"))
+        self._note_level = self._note_level_statement()
         self._blocked = self._seconds_until("blocked_until_us")
 
     def configure(self, bucket: str, per_second: float, burst: float) -> None:
@@ -102,6 +103,13 @@ class RateBuckets:
     def learn(self, bucket: str, per_second: float) -> None:
         """Use this rate until another is configured."""
         self._write(self._learn, {"name": bucket, "rate": per_second})
+
+    def note_level(self, bucket: str, available: float, *, unused: float = 0.0) -> None:
+        """The server says that `available` is left, and took `unused` less than was booked.
+
+        Never is more assumed than it says; less is, when others have booked meanwhile.
+        """
+        self._write(self._note_level, {"name": bucket, "available": available, "unused": unused})
 
     def snapshot(self) -> list[BucketState]:
         """Every bucket, by name."""
@@ -189,6 +197,11 @@ class RateBuckets:
         slot = rate_buckets.c.tat_us - _refill(rate_buckets.c.burst)
         update = self._update(self._greatest(_ZERO, slot - self._now), tat_us=self._booked(cost))
         return update.where(self._wait(cost) <= _microseconds("longest"))
+
+    def _note_level_statement(self) -> sa.UpdateBase:
+        booked = self._time("tat_us") - _refill(_number("unused"))
+        said = self._now + _refill(rate_buckets.c.burst - _number("available"))
+        return self._update(tat_us=self._greatest(booked, said))
 
     def _depart_statement(self) -> sa.UpdateBase:
         spacing = _refill(_number("spacing"))

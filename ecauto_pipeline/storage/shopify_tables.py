@@ -15,6 +15,8 @@ Amount = Money(20, 4)
 """Some currencies have three decimals, unit prices four."""
 
 STORE_ID = sa.String(100)
+CURRENCY = sa.String(4)
+"""Such as JPY; Shopify knows USDC too."""
 
 
 def _keys() -> list[sa.Column[Any]]:
@@ -32,6 +34,9 @@ def _ours() -> list[sa.Column[Any]]:
     ]
 
 
+_LIVE = ("store_id", "deleted_at", "created_at", "id")
+"""Enough to count what is not deleted, and to list its ids, without a look at the rows."""
+
 shopify_customers = sa.Table(
     "shopify_customers",
     metadata,
@@ -47,7 +52,7 @@ shopify_customers = sa.Table(
     sa.Column("verified_email", sa.Boolean),
     sa.Column("orders_count", sa.BigInteger, comment="as of the last full read"),
     sa.Column("total_spent", Amount, comment="as of the last full read"),
-    sa.Column("currency", sa.String(3)),
+    sa.Column("currency", CURRENCY),
     sa.Column("last_order_id", sa.BigInteger),
     sa.Column("last_order_name", sa.Text),
     sa.Column("accepts_marketing", sa.Boolean, comment="whether subscribed by email"),
@@ -75,6 +80,7 @@ shopify_customers = sa.Table(
     sa.Column("updated_at", UtcDateTime, nullable=False),
     *_ours(),
     sa.Index("ix_shopify_customers_updated_at", "store_id", "updated_at"),
+    sa.Index("ix_shopify_customers_deleted_at", *_LIVE),
 )
 
 shopify_products = sa.Table(
@@ -93,6 +99,7 @@ shopify_products = sa.Table(
     sa.Column("updated_at", UtcDateTime, nullable=False),
     *_ours(),
     sa.Index("ix_shopify_products_updated_at", "store_id", "updated_at"),
+    sa.Index("ix_shopify_products_deleted_at", *_LIVE),
 )
 
 shopify_product_variants = sa.Table(
@@ -127,8 +134,8 @@ shopify_orders = sa.Table(
     sa.Column("name", sa.Text, comment="such as #1001"),
     sa.Column("email", sa.Text),
     sa.Column("customer_id", sa.BigInteger),
-    sa.Column("currency", sa.String(3), comment="of all amounts here"),
-    sa.Column("presentment_currency", sa.String(3)),
+    sa.Column("currency", CURRENCY, comment="of all amounts here"),
+    sa.Column("presentment_currency", CURRENCY),
     sa.Column("subtotal_price", Amount),
     sa.Column("total_price", Amount),
     sa.Column("total_tax", Amount),
@@ -148,6 +155,7 @@ shopify_orders = sa.Table(
     sa.Column("updated_at", UtcDateTime, nullable=False),
     *_ours(),
     sa.Index("ix_shopify_orders_updated_at", "store_id", "updated_at"),
+    sa.Index("ix_shopify_orders_deleted_at", *_LIVE),
     sa.Index("ix_shopify_orders_customer_id", "store_id", "customer_id"),
 )
 

@@ -1,6 +1,8 @@
 """A sandbox with a clock of its own, and clients of it."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,7 @@ from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.sandbox.world import World
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sandbox.callers import AmazonCaller, ShopCaller
+from ecauto_pipeline_tests.sandbox.shopify_rig import MakeRig, Rig
 
 SHOPS = tuple(
     ShopSeed(f"account_{name}", f"shop-{name}", f"client-{name}", f"secret-{name}", f"first-{name}")
@@ -45,3 +48,19 @@ def shop(sandbox: Sandbox) -> Iterator[ShopCaller]:
     caller.refresh()
     yield caller
     caller.http.close()
+
+
+@pytest.fixture
+def make_rig(clock: FakeClock) -> Iterator[MakeRig]:
+    """Makes a sandbox with a Shopify store of the options given."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> Rig:
+            return stack.enter_context(Rig(clock, **options))
+
+        yield make
+
+
+@pytest.fixture
+def rig(make_rig: MakeRig) -> Rig:
+    return make_rig()

@@ -219,6 +219,46 @@ def test_what_one_learns_all_use(engine: sa.Engine, clock: FakeClock, buckets: R
     assert waits(buckets, 3) == about(0, 10, 20)
 
 
+@pytest.mark.parametrize("available", [10.0, 4.0, 0.0])
+def test_a_level_that_the_server_tells_is_waited_for(
+    buckets: RateBuckets, available: float
+) -> None:
+    buckets.configure("a", per_second=1, burst=10)
+    buckets.note_level("a", available)
+    assert waits(buckets, 2, cost=5) == about(max(0, 5 - available), 10 - available)
+
+
+def test_no_more_is_assumed_than_is_known(buckets: RateBuckets) -> None:
+    """The server does not know yet of what others have booked meanwhile."""
+    buckets.configure("a", per_second=1, burst=10)
+    assert waits(buckets, 2, cost=5) == about(0, 0)
+    buckets.note_level("a", 5)
+    assert waits(buckets, 1, cost=5) == about(5)
+
+
+def test_what_was_booked_too_much_comes_back(buckets: RateBuckets) -> None:
+    buckets.configure("a", per_second=1, burst=10)
+    waits(buckets, 1, cost=8)
+    buckets.note_level("a", 9, unused=7)
+    assert waits(buckets, 2, cost=5) == about(0, 1)
+
+
+def test_a_level_is_that_of_now(clock: FakeClock, sqlite: RateBuckets) -> None:
+    sqlite.configure("a", per_second=2, burst=10)
+    clock.advance(hours=1)
+    sqlite.note_level("a", 0)
+    assert waits(sqlite, 1, cost=4) == [2]
+    clock.advance(hours=1)
+    assert waits(sqlite, 2, cost=10) == [0, 5]
+
+
+def test_a_level_does_not_end_a_block(buckets: RateBuckets) -> None:
+    buckets.configure("a", per_second=1, burst=10)
+    buckets.block("a", 30)
+    buckets.note_level("a", 10)
+    assert waits(buckets, 1) == about(30)
+
+
 def test_configuring_the_same_again_keeps_queue_and_learned_rate(buckets: RateBuckets) -> None:
     buckets.configure("a", per_second=1, burst=1)
     buckets.learn("a", 0.1)

@@ -51,7 +51,7 @@ def upgrade() -> None:
             "orders_count", sa.BigInteger(), nullable=True, comment="as of the last full read"
         ),
         sa.Column("total_spent", Money(20, 4), nullable=True, comment="as of the last full read"),
-        sa.Column("currency", sa.String(length=3), nullable=True),
+        sa.Column("currency", sa.String(length=4), nullable=True),
         sa.Column("last_order_id", sa.BigInteger(), nullable=True),
         sa.Column("last_order_name", sa.Text(), nullable=True),
         sa.Column(
@@ -85,6 +85,12 @@ def upgrade() -> None:
         sa.Column("synced_at", UtcDateTime(), nullable=False),
         sa.Column("deleted_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("store_id", "id", name=op.f("pk_shopify_customers")),
+    )
+    op.create_index(
+        "ix_shopify_customers_deleted_at",
+        "shopify_customers",
+        ["store_id", "deleted_at", "created_at", "id"],
+        unique=False,
     )
     op.create_index(
         "ix_shopify_customers_updated_at",
@@ -144,8 +150,8 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=True, comment="such as #1001"),
         sa.Column("email", sa.Text(), nullable=True),
         sa.Column("customer_id", sa.BigInteger(), nullable=True),
-        sa.Column("currency", sa.String(length=3), nullable=True, comment="of all amounts here"),
-        sa.Column("presentment_currency", sa.String(length=3), nullable=True),
+        sa.Column("currency", sa.String(length=4), nullable=True, comment="of all amounts here"),
+        sa.Column("presentment_currency", sa.String(length=4), nullable=True),
         sa.Column("subtotal_price", Money(20, 4), nullable=True),
         sa.Column("total_price", Money(20, 4), nullable=True),
         sa.Column("total_tax", Money(20, 4), nullable=True),
@@ -177,6 +183,12 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_shopify_orders_customer_id", "shopify_orders", ["store_id", "customer_id"], unique=False
+    )
+    op.create_index(
+        "ix_shopify_orders_deleted_at",
+        "shopify_orders",
+        ["store_id", "deleted_at", "created_at", "id"],
+        unique=False,
     )
     op.create_index(
         "ix_shopify_orders_updated_at", "shopify_orders", ["store_id", "updated_at"], unique=False
@@ -235,6 +247,12 @@ def upgrade() -> None:
         sa.Column("synced_at", UtcDateTime(), nullable=False),
         sa.Column("deleted_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("store_id", "id", name=op.f("pk_shopify_products")),
+    )
+    op.create_index(
+        "ix_shopify_products_deleted_at",
+        "shopify_products",
+        ["store_id", "deleted_at", "created_at", "id"],
+        unique=False,
     )
     op.create_index(
         "ix_shopify_products_updated_at",
