@@ -126,16 +126,18 @@ def status(*, as_json: bool) -> int:
 @click.option("--rate-multiplier", default=1.0, show_default=True, help="Scales all quotas.")
 @click.option("--faults", "faults_file", type=click.Path(path_type=Path), help="JSON rules.")
 def sandbox(*, port: int, asins: int, rate_multiplier: float, faults_file: Path | None) -> int:
-    """The marketplaces on this machine: Amazon and BASE as one HTTP server."""
+    """The marketplaces on this machine: Amazon, BASE and Shopify as one HTTP server."""
     from ecauto_pipeline.demonstration import (  # noqa: PLC0415
         sandbox_accounts,
         sandbox_environment,
+        sandbox_stores,
     )
     from ecauto_pipeline.sandbox.server import Sandbox, run_sandbox  # noqa: PLC0415
 
     def ready(running: Sandbox) -> None:
         click.echo(f"The sandbox answers at {running.url}; Ctrl-C ends it. To use it:")
-        environment = sandbox_environment(running.url, rate_multiplier) | sandbox_accounts()
+        environment = sandbox_environment(running.url, rate_multiplier)
+        environment |= sandbox_accounts() | sandbox_stores(running.url)
         for name, value in environment.items():
             click.echo(f"export {name}={shlex.quote(value)}")
 
@@ -170,11 +172,17 @@ def connect(account_id: str) -> int:
 
 @cli.command()
 def run() -> int:
-    """The whole inventory sync once: on the real shops, or without credentials on the sandbox."""
+    """The whole sync once: on the real shops, or without credentials on the sandbox."""
     from ecauto_pipeline.inventory_sync import SyncOptions  # noqa: PLC0415 - imports Dagster
+    from ecauto_pipeline.shopify_sync import MirrorOptions  # noqa: PLC0415 - imports Dagster
 
     with _marketplaces():
-        return _sync(SyncOptions(), as_json=False)
+        settings = load_settings()
+        status = _sync(SyncOptions(), as_json=False) if settings.reads_amazon else 0
+        if settings.shopify.stores:
+            click.echo()
+            status = max(status, cli_shopify.mirror(MirrorOptions(), as_json=False))
+        return status
 
 
 @cli.command()

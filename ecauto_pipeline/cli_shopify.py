@@ -10,6 +10,7 @@ from ecauto_pipeline.command import answer, json_option, opened, opened_pipeline
 from ecauto_pipeline.domain.shopify import Entity
 
 if TYPE_CHECKING:
+    from ecauto_pipeline.shopify_sync import MirrorOptions
     from ecauto_pipeline.storage.dead_letters import DeadLetter
 
 LETTERS_SHOWN = 100
@@ -45,14 +46,18 @@ def sync(
     as_json: bool,
 ) -> int:
     """Bring the mirrors up to date, or read everything, or certain days, again."""
-    from ecauto_pipeline.shopify_sync import (  # noqa: PLC0415 - imports Dagster
-        MirrorOptions,
-        mirror_stores,
-    )
+    from ecauto_pipeline.shopify_sync import MirrorOptions  # noqa: PLC0415 - imports Dagster
 
     options = MirrorOptions(
         store_id, Entity(entity) if entity else None, full, *_days(first, last, full=full)
     )
+    return mirror(options, as_json=as_json)
+
+
+def mirror(options: "MirrorOptions", *, as_json: bool) -> int:
+    """Mirror the stores, and report; the exit status."""
+    from ecauto_pipeline.shopify_sync import mirror_stores  # noqa: PLC0415 - imports Dagster
+
     with opened() as (pipeline, instance):
         report = mirror_stores(instance, pipeline, options)
         answer(report.as_dict(), report.lines(pipeline.settings.zone), as_json=as_json)
@@ -114,6 +119,9 @@ def _letter_lines(letters: Sequence[dict[str, Any]]) -> Iterable[str]:
 @json_option
 def replay(*, ids: Sequence[int], store_id: str | None, as_json: bool) -> int:
     """Read dead letters again: those named, or all."""
+    if store_id:
+        with opened_pipeline() as pipeline:
+            pipeline.mirrors.store_ids(store_id)
     config = {"ids": list(ids), "store_id": store_id}
     run = run_alone("shopify_replay", {"replay_dead_letters": config})
     if not run.succeeded:

@@ -9,6 +9,7 @@ from ecauto_pipeline.errors import Misconfigured
 from ecauto_pipeline.sandbox.demo_listings import demo_shops
 from ecauto_pipeline.sandbox.demo_v1 import write_demo_v1
 from ecauto_pipeline.sandbox.server import Sandbox, demo_sandbox
+from ecauto_pipeline.sandbox.shopify_demo import demo_shopify_shops
 from ecauto_pipeline.settings import set_environment
 
 PORT = 8765
@@ -47,6 +48,22 @@ def sandbox_accounts() -> dict[str, str]:
     return {"ECAUTO_BASE__ACCOUNTS": json.dumps(accounts)}
 
 
+def sandbox_stores(url: str) -> dict[str, str]:
+    """The setting that names the sandbox's Shopify stores."""
+    stores = [
+        {
+            "id": shop.store_id,
+            "shop_domain": shop.shop_domain,
+            "endpoint": url,
+            "access_token": shop.access_token or "",
+            "client_id": shop.client_id or "",
+            "client_secret": shop.client_secret or "",
+        }
+        for shop in demo_shopify_shops()
+    ]
+    return {"ECAUTO_SHOPIFY__STORES": json.dumps(stores)}
+
+
 @contextmanager
 def demonstration(data_dir: Path) -> Generator[Path]:
     """A sandbox that this process's settings lead to; gives the v1.0 folder to take over."""
@@ -54,7 +71,8 @@ def demonstration(data_dir: Path) -> Generator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with _sandbox(str(folder / "sandbox.db")) as sandbox:
         write_demo_v1(folder / "v1", sandbox.world)
-        set_environment(sandbox_environment(sandbox.url, RATE_MULTIPLIER))
+        environment = sandbox_environment(sandbox.url, RATE_MULTIPLIER)
+        set_environment(environment | sandbox_stores(sandbox.url))
         yield folder / "v1"
 
 

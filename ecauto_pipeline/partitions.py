@@ -2,12 +2,13 @@
 
 import warnings
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from ecauto_pipeline.domain.asin import SHARDS
+from ecauto_pipeline.domain.shopify import SyncState
 
 # Single-run backfills are marked beta; one run over 24 shards takes a tenth of the time of 24 runs.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -72,6 +73,17 @@ GOING_ON = [
     dg.DagsterRunStatus.STARTED,
 ]
 """The states of a run that is not over: another one for the same partitions has to wait."""
+
+
+def caught_up(state: SyncState) -> datetime | None:
+    """Up to when the days of a mirror are materialized; None if it was never complete.
+
+    The watermark alone would not do: it is the newest record's, so that each run over a store that
+    has rested for a year would materialize all days of that year.
+    """
+    if state.watermark_at is None:
+        return None
+    return max(state.watermark_at, state.synced_at or state.watermark_at)
 
 
 def store_days_tags(

@@ -14,6 +14,7 @@ from ecauto_pipeline.partitions import (
     JAPAN,
     STORE,
     account_range_tags,
+    caught_up,
     range_tags,
     store_days_tags,
 )
@@ -99,7 +100,7 @@ SHOPIFY_TIMES = {
 
 
 def shopify_schedule(entity: Entity) -> dg.ScheduleDefinition:
-    """One run for each store, over the days since its watermark."""
+    """One run for each store, over the days since its last one."""
     name, cron = SHOPIFY_TIMES[entity]
     job = jobs.SHOPIFY[entity]
 
@@ -116,7 +117,7 @@ def shopify_schedule(entity: Entity) -> dg.ScheduleDefinition:
         with opened_pipeline() as pipeline:
             mirrors = pipeline.mirrors
             stores = mirrors.store_ids()
-            since = {store: mirrors.states.get(store, entity).watermark_at for store in stores}
+            since = {store: caught_up(mirrors.states.get(store, entity)) for store in stores}
         going_on = context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=GOING_ON))
         busy = {run.tags.get(STORE) for run in going_on}
         requests = [
@@ -132,7 +133,7 @@ def shopify_schedule(entity: Entity) -> dg.ScheduleDefinition:
 def increment_request(
     context: dg.ScheduleEvaluationContext, entity: Entity, store: str, since: datetime | None
 ) -> dg.RunRequest:
-    """The run that catches up with a store, over the days from its watermark to today."""
+    """The run that catches up with a store, over the days since it last did to today."""
     today = context.scheduled_execution_time.astimezone(JAPAN).date()
     first = min(since.astimezone(JAPAN).date(), today) if since else today
     config = {"ops": {f"shopify_{entity}": {"config": {"mode": "increment"}}}}

@@ -396,6 +396,12 @@ class Settings(BaseSettings):
         return [value for field in fields if (value := field.get_secret_value())] + [password]
 
     @property
+    def reads_amazon(self) -> bool:
+        """Whether any of Amazon's credentials is set."""
+        own = (self.sp_api_refresh_token, self.lwa_app_id, self.lwa_client_secret)
+        return any(secret.get_secret_value() for secret in own)
+
+    @property
     def zone(self) -> ZoneInfo:
         """The zone that times are shown in, and in which days and hours begin."""
         return ZoneInfo(self.timezone)
@@ -435,8 +441,7 @@ def has_credentials() -> bool:
         Misconfigured: a setting is malformed.
     """
     settings = load_settings()
-    own = (settings.sp_api_refresh_token, settings.lwa_app_id, settings.lwa_client_secret)
-    return any(secret.get_secret_value() for secret in own)
+    return settings.reads_amazon or bool(settings.shopify.stores)
 
 
 def _first_problem(error: ValidationError) -> str:

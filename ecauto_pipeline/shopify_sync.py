@@ -11,7 +11,7 @@ import dagster as dg
 from ecauto_pipeline.domain.shopify import Entity
 from ecauto_pipeline.errors import EcautoError, Misconfigured
 from ecauto_pipeline.launch import run_job
-from ecauto_pipeline.partitions import JAPAN, store_days_tags
+from ecauto_pipeline.partitions import FIRST_DAY, JAPAN, caught_up, store_days_tags
 from ecauto_pipeline.pipeline import Pipeline
 
 
@@ -86,12 +86,13 @@ def mirror_stores(
     """Mirror each entity of each store; the trouble of one is not that of the others.
 
     Raises:
-        Misconfigured: there is no store, or none whose settings work.
+        Misconfigured: there is no store, or none whose settings work, or there is no such day.
     """
     stores = pipeline.mirrors.store_ids(options.store_id)
     if not stores:
         raise Misconfigured("ECAUTO_SHOPIFY__STORES: no Shopify store is configured")
     now = pipeline.clock.now()
+    _check(options, now.astimezone(JAPAN).date())
     report = MirrorsReport(started_at=now, ended_at=now)
     errors: list[EcautoError] = []
     for store_id in stores:
@@ -101,6 +102,14 @@ def mirror_stores(
     if len(errors) == len(report.runs) and all(isinstance(each, Misconfigured) for each in errors):
         raise errors[0]
     return report
+
+
+def _check(options: MirrorOptions, today: date) -> None:
+    first = options.first_day
+    if first is not None and first > today:
+        raise Misconfigured(f"--from {first}: that day has not come yet in Japan")
+    if first is not None and first < FIRST_DAY:
+        raise Misconfigured(f"--from {first}: the first day is {FIRST_DAY}; --full reads all")
 
 
 def _mirror(
@@ -133,11 +142,11 @@ def _mirror(
 def _days(
     pipeline: Pipeline, store_id: str, entity: Entity, options: MirrorOptions
 ) -> tuple[date, date]:
-    """The days that the run is over: those asked for, else from the watermark to today."""
+    """The days that the run is over: those asked for, else from the last sync to today."""
     today = pipeline.clock.now().astimezone(JAPAN).date()
     if options.first_day is not None:
-        return options.first_day, options.last_day or today
-    since = pipeline.mirrors.states.get(store_id, entity).watermark_at
+        return options.first_day, min(options.last_day or today, today)
+    since = caught_up(pipeline.mirrors.states.get(store_id, entity))
     if options.full or since is None:
         return today, today
     return min(since.astimezone(JAPAN).date(), today), today

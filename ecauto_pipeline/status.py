@@ -21,6 +21,7 @@ def status(pipeline: Pipeline, instance: dg.DagsterInstance) -> dict[str, Any]:
         "freshness": _freshness(pipeline),
         "listings": pipeline.listings.counts(),
         "queue": pipeline.listings.queue_counts(),
+        "mirrors": _mirrors(pipeline),
         "accounts": _accounts(pipeline),
         "quotas": [
             {
@@ -44,6 +45,12 @@ def status_lines(shown: dict[str, Any], zone: ZoneInfo) -> Iterable[str]:
         yield title.capitalize()
         for name, count in shown[title].items():
             yield f"  {name:<24}{count:>8}"
+    yield "Shopify mirrors"
+    for mirror in shown["mirrors"]:
+        place = f"{mirror['store_id']} {mirror['entity']}"
+        problem = f": {mirror['problem']}" if mirror["problem"] else ""
+        reach = _shown(mirror["watermark_at"], zone)
+        yield f"  {place:<32}{mirror['rows'] or 0:>8}  up to {reach}{problem}"
     yield "Accounts"
     for account in shown["accounts"]:
         reason = f": {account['reason']}" if account["reason"] else ""
@@ -70,6 +77,30 @@ def _freshness(pipeline: Pipeline) -> dict[str, Any]:
             "share": fresh / total if total else 1.0,
         }
     return shown
+
+
+def _mirrors(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """How far each mirror reaches, and what the shop said it has."""
+    letters = pipeline.mirrors.letters.counts()
+    return [
+        {
+            "store_id": state.store_id,
+            "entity": str(state.entity),
+            "watermark_at": state.watermark_at.isoformat() if state.watermark_at else None,
+            "synced_at": state.synced_at.isoformat() if state.synced_at else None,
+            "rows": state.mirror_count,
+            "on_the_shop": state.source_count,
+            "dead_letters": letters.get((state.store_id, state.entity), 0),
+            "problem": state.problem,
+        }
+        for state in pipeline.mirrors.states.all()
+    ]
+
+
+def _shown(moment: str | None, zone: ZoneInfo) -> str:
+    if moment is None:
+        return "nothing yet"
+    return f"{datetime.fromisoformat(moment).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def _accounts(pipeline: Pipeline) -> list[dict[str, Any]]:

@@ -118,6 +118,15 @@ def test_one_credential_is_enough_to_want_the_real_shops(
     assert has_credentials()
 
 
+def test_a_shopify_store_is_a_credential_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = {"id": "a", "shop_domain": "a.myshopify.com", "access_token": CANARY}
+    monkeypatch.setenv("ECAUTO_SHOPIFY__STORES", json.dumps([store]))
+    assert has_credentials()
+    assert not load_settings().reads_amazon
+    assert CANARY not in repr(load_settings())
+    assert CANARY in load_settings().secrets()
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("90s", 90), ("30m", 1800), ("1.5h", 5400), (" 7 d ", 604_800)],

@@ -1,5 +1,6 @@
 """Bulk operations: Shopify writes everything that is asked for into one file, and we read that."""
 
+import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from ecauto_pipeline.clients.shopify_records import read_page
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.shopify import EVERYTHING, Entity, Page, Shape, Window
 from ecauto_pipeline.errors import NoProof, Rejected, Unavailable
+
+PREFIX = "bulk-"
+"""Begins the names of folders that hold a file while it is read."""
 
 BATCH = 500
 """Records on a page."""
@@ -132,13 +136,21 @@ class ShopifyBulk:
     ) -> Generator[Path]:
         """The checked file of the operation, until it is not needed any more."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix="bulk-", dir=self._folder) as folder:
+        self._sweep()
+        with TemporaryDirectory(prefix=PREFIX, dir=self._folder) as folder:
             path = Path(folder) / "lines.jsonl"
             if resume is None or not self._resumed(resume, path):
                 operation = self._start(document)
                 started(operation)
                 self._save(self._finished(operation), path)
             yield path
+
+    def _sweep(self) -> None:
+        """Remove what processes that were killed have left behind: it holds personal data."""
+        oldest = (self._clock.now() - LONGEST_WAIT).timestamp()
+        for left in self._folder.glob(f"{PREFIX}*"):
+            if left.stat().st_mtime < oldest:
+                shutil.rmtree(left, ignore_errors=True)
 
     def _resumed(self, operation: str, path: Path) -> bool:
         """Whether an earlier operation could still be made use of; its file may be gone by now."""

@@ -66,15 +66,24 @@ class DeadLetters:
         return len(rows)
 
     def open_letters(
-        self, store_id: str | None = None, entity: Entity | None = None, limit: int = 100
+        self,
+        store_id: str | None = None,
+        entity: Entity | None = None,
+        limit: int | None = None,
     ) -> list[DeadLetter]:
-        """The letters, the oldest first."""
+        """The letters, or so many of them, the oldest first."""
         query = _LETTERS.limit(limit)
         if store_id is not None:
             query = query.where(dead_letters.c.store_id == store_id)
         if entity is not None:
             query = query.where(dead_letters.c.entity == entity)
         return self._read(query)
+
+    def record_ids(self, store_id: str, entity: Entity) -> list[str]:
+        """What the letters are about."""
+        query = sa.select(dead_letters.c.record_id).where(_of(store_id, entity))
+        with self._reading.connect() as connection:
+            return list(connection.execute(query).scalars())
 
     def get(self, ids: Iterable[int]) -> list[DeadLetter]:
         """These letters, as far as they are there."""

@@ -141,6 +141,14 @@ class ShopifyStore:
         with self._reading.connect() as connection:
             return connection.execute(query).scalar_one()
 
+    def lacking(self, store_id: str, entity: Entity, record_ids: Sequence[str]) -> int:
+        """How many of these records have no row that is not deleted."""
+        numbers = [int(each) for each in record_ids if each.isdecimal()]
+        with self._reading.connect() as connection:
+            rows = MirrorRows(connection, store_id, entity, self._clock.now())
+            known = rows.known(numbers)
+        return len(record_ids) - sum(each.deleted_at is None for each in known.values())
+
     def redact_customer(self, store_id: str, customer_id: int, order_ids: Sequence[int]) -> None:
         """Forget what is personal of a customer and of these orders; their bare rows stay."""
         personal = {**dict.fromkeys(_PERSONAL), "synced_at": self._clock.now()}

@@ -1,7 +1,7 @@
 """What a shop does not have any more: its events say so, and where counts differ all ids do."""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,7 +53,7 @@ class Deletes:
         except Rejected as error:
             report.note(f"the shop tells of no deletions ({error}): ids are compared instead")
             return
-        report.deleted += self.store.tombstone(report.store_id, report.entity, deletions)
+        self._mark(report, deletions)
         latest = max((each.deleted_at for each in deletions), default=None)
         until = next_watermark(known, self.started_at, latest)
         self.states.update(report.store_id, report.entity, deletes_until=until)
@@ -77,11 +77,11 @@ class Deletes:
 
         Those that were created while we read are left to the next run.
         """
-        entity, transport = report.entity, report.transport
+        store_id, entity, transport = report.store_id, report.entity, report.transport
         source = self.client.count(entity, self.visible, transport)
-        letters = self.letters.counts().get((report.store_id, entity), 0)
         since = self.visible.created_since
-        mirrored = self.store.count(report.store_id, entity, created_since=since) + letters
+        mirrored = self.store.count(store_id, entity, created_since=since)
+        mirrored += self.store.lacking(store_id, entity, self.letters.record_ids(store_id, entity))
         if source is not None and source > mirrored:
             new = self.client.count(entity, Window(created_since=self.started_at), transport)
             source = max(mirrored, source - (new or 0))
@@ -108,12 +108,21 @@ class Deletes:
         if too_many_missing(len(gone), len(live)) and not self.trusted:
             report.problems.append(_not_believed(report, len(listed), len(gone), len(live)))
             return
-        deletions = [Deletion(id_, self.started_at) for id_ in sorted(gone)]
-        report.deleted += self.store.tombstone(store_id, entity, deletions)
+        self._mark(report, [Deletion(id_, self.started_at) for id_ in sorted(gone)])
+        if since is None:
+            letters = self.letters.record_ids(store_id, entity)
+            unlisted = [each for each in letters if each.isdecimal() and int(each) not in listed]
+            self.letters.resolve(store_id, entity, unlisted)
         back = listed.intersection(self.store.ids_deleted(store_id, entity))
         report.revived += self.store.revive(store_id, entity, sorted(back))
         self.states.update(store_id, entity, reconciled_at=self.started_at)
         self._mend_holes(report, listed - live - back, max(live, default=0))
+
+    def _mark(self, report: MirrorReport, deletions: Sequence[Deletion]) -> None:
+        """Tombstones, also for what could never be read."""
+        store_id, entity = report.store_id, report.entity
+        report.deleted += self.store.tombstone(store_id, entity, deletions)
+        self.letters.resolve(store_id, entity, [str(each.id) for each in deletions])
 
     def _mend_holes(self, report: MirrorReport, lacking: frozenset[int], newest_id: int) -> None:
         """What is older than the newest we have, and not here, was lost: read everything again."""

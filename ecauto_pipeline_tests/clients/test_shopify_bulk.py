@@ -1,6 +1,8 @@
 """A bulk file is believed only when it is whole, and leaves nothing behind."""
 
 import json
+import os
+import shutil
 import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,7 +19,7 @@ from ecauto_pipeline.clients.shopify_queries import (
     bulk_ids_document,
 )
 from ecauto_pipeline.domain.shopify import Entity, Page, Window
-from ecauto_pipeline.errors import EcautoError, NoProof, Rejected, Unavailable
+from ecauto_pipeline.errors import AccountStopped, EcautoError, NoProof, Rejected, Unavailable
 from ecauto_pipeline_tests.clients.shopify_rig import (
     TOKEN,
     Rig,
@@ -366,3 +368,20 @@ def test_a_start_without_an_operation_proves_nothing(
     server.will(data({"bulkOperationRunQuery": found}))
     with pytest.raises(EcautoError):
         ids(rig.bulk.pages(Entity.CUSTOMERS))
+
+
+def test_what_a_killed_process_left_behind_is_removed_after_a_day(
+    server: ScriptedServer, rig: Rig
+) -> None:
+    old, recent = rig.folder / "bulk-old", rig.folder / "bulk-recent"
+    for left, age in ((old, timedelta(days=2)), (recent, timedelta(hours=2))):
+        left.mkdir(parents=True)
+        (left / "lines.jsonl").write_text("{}")
+        moment = (MIDDAY - age).timestamp()
+        os.utime(left, (moment, moment))
+    server.will(Scripted(b"", 402))
+    with pytest.raises(AccountStopped):
+        list(rig.bulk.pages(Entity.CUSTOMERS))
+    assert not old.exists()
+    assert recent.exists()
+    shutil.rmtree(recent)

@@ -1,5 +1,6 @@
 """Mirrors of stores whose answers go wrong, and of runs that are cut off anywhere."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,35 @@ def test_after_a_storm_the_next_run_makes_the_mirror_equal(
         rig.faulty()
         for report in rig.sync_all():
             assert report.problems == []
+        rig.agrees()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("transport", ["graphql", "rest"])
+def test_with_everything_at_once_the_next_run_makes_the_mirror_equal(
+    transport: str, seed: int, url: str, tmp_path: Path, clock: FakeClock
+) -> None:
+    shop = a_shop(clock, customers=600, products=40, orders=300, seed=seed)
+    dice = random.Random(seed)
+
+    def disturb(_page: int) -> None:
+        clock.sleep(dice.choice((0, 0, 1, 7)))
+        if dice.random() < 0.5:
+            shop.edit_random(dice.randrange(12))
+            shop.create(dice.choice(list(Entity)))
+            shop.delete_random(dice.randrange(3))
+
+    with mirrors_rigged([shop], url, tmp_path, clock, transport=transport) as rig:
+        for _ in range(3):
+            shop.hold_back(dice.randrange(300))
+            shop.before_page = disturb
+            rig.faulty(*storm())
+            stormy_runs(rig)
+            rig.later(minutes=dice.randrange(90))
+        shop.before_page = None
+        rig.faulty()
+        rig.later(minutes=6)
+        rig.sync_all()
         rig.agrees()
 
 
@@ -171,6 +201,26 @@ def test_a_bad_record_is_put_aside_and_counts_as_known(
         rig.sync()
         assert rig.mirrors.letters.open_letters() == []
         rig.agrees(entities=[Entity.CUSTOMERS])
+
+
+def test_a_bad_record_that_was_good_before_counts_once(
+    url: str, tmp_path: Path, clock: FakeClock
+) -> None:
+    shop = a_shop(clock)
+    with mirrors_rigged([shop], url, tmp_path, clock) as rig:
+        rig.sync()
+        rig.later(hours=1)
+        bad, worse = shop.ids("customers")[7:9]
+        for each in (bad, worse):
+            shop.edit("customers", each, total_spent="a lot")
+        assert rig.sync().agrees
+        assert len(rig.mirrors.letters.open_letters()) == 2
+        rig.later(hours=1)
+        shop.delete("customers", worse)
+        report = rig.sync()
+        assert report.agrees
+        assert report.deleted == 1
+        assert [each.record_id for each in rig.mirrors.letters.open_letters()] == [str(bad)]
 
 
 def test_a_dead_letter_is_kept_until_it_can_be_read(
