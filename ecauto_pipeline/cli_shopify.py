@@ -46,11 +46,10 @@ def sync(
     as_json: bool,
 ) -> int:
     """Bring the mirrors up to date, or read everything, or certain days, again."""
+    days = _days(first, last, full=full)
     from ecauto_pipeline.shopify_sync import MirrorOptions  # noqa: PLC0415 - imports Dagster
 
-    options = MirrorOptions(
-        store_id, Entity(entity) if entity else None, full, *_days(first, last, full=full)
-    )
+    options = MirrorOptions(store_id, Entity(entity) if entity else None, full, *days)
     return mirror(options, as_json=as_json)
 
 

@@ -9,18 +9,15 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -37,71 +34,17 @@ from pydantic_settings import (
 )
 
 from ecauto_pipeline.errors import Misconfigured
+from ecauto_pipeline.setting_types import (
+    DatabaseUrl,
+    Duration,
+    Endpoint,
+    PostgresUrl,
+    Share,
+    is_loopback,
+)
 
 DOTENV = ".env"
 """Read from the folder a command is started in."""
-
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*")
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value)
-    if match is None:
-        raise ValueError("a duration like 90s, 30m, 24h or 7d is wanted")
-    return timedelta(**{_UNITS[match[2]]: float(match[1])})
-
-
-def _endpoint(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("an address like https://host is wanted")
-    if parts.scheme == "http" and not is_loopback(value):
-        raise ValueError("an address outside this machine must be https")
-    return value.rstrip("/")
-
-
-def is_loopback(endpoint: str) -> bool:
-    """Whether the address leads to this machine."""
-    host = urlsplit(endpoint).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _database_url(value: str) -> str:
-    from sqlalchemy import make_url  # noqa: PLC0415 - slow to import, and rarely needed here
-    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
-
-    try:
-        if value:
-            make_url(value)
-    except (ArgumentError, ValueError):
-        raise ValueError(
-            "an address like sqlite:///path or postgresql://user:password@host/name is wanted"
-        ) from None
-    return value
-
-
-def _postgres_url(value: SecretStr) -> SecretStr:
-    url = value.get_secret_value()
-    _database_url(url)
-    if url and not url.startswith(("postgresql://", "postgresql+psycopg2://")):
-        raise ValueError("an address like postgresql://user:password@host/name is wanted")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
-Endpoint = Annotated[str, BeforeValidator(_endpoint)]
-DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
-PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
-Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class _Table(BaseModel):

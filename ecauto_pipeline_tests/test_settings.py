@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel
 
 from ecauto_pipeline.errors import Misconfigured
+from ecauto_pipeline.setting_types import is_loopback
 from ecauto_pipeline.settings import (
     PUBLISHED_RATES,
     BaseAccount,
@@ -23,7 +24,6 @@ from ecauto_pipeline.settings import (
     ShopifyStore,
     dagster_home,
     has_credentials,
-    is_loopback,
     load_settings,
 )
 
