@@ -137,17 +137,23 @@ class Mirrors:
         """Read again each time: they may have been changed since."""
         settings = self._read_settings()
         self._redactor.add(*settings.secrets())
-        for store in settings.shopify.stores:
-            if store.id == store_id:
-                return ShopifyCredentials(
-                    store.access_token.get_secret_value(),
-                    store.client_id,
-                    store.client_secret.get_secret_value(),
-                )
-        raise Misconfigured(f"ECAUTO_SHOPIFY__STORES: {store_id} is not there any more")
+        store = _named(settings, store_id)
+        return ShopifyCredentials(
+            store.access_token.get_secret_value(),
+            store.client_id,
+            store.client_secret.get_secret_value(),
+        )
 
     def _settings_of(self, store_id: str) -> StoreSettings:
-        return next(store for store in self.settings.shopify.stores if store.id == store_id)
+        return _named(self.settings, store_id)
+
+
+def _named(settings: Settings, store_id: str) -> StoreSettings:
+    """The store of that id, which may have been configured when its partitions were made."""
+    for store in settings.shopify.stores:
+        if store.id == store_id:
+            return store
+    raise Misconfigured(f"ECAUTO_SHOPIFY__STORES: {store_id} is not there any more")
 
 
 def _transport(store: StoreSettings) -> Transport | None:

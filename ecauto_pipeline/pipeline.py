@@ -1,6 +1,5 @@
 """Everything opened: database, stores, clients and flows, from the settings in force."""
 
-import hashlib
 import random
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -401,7 +400,7 @@ class Pipeline:
         client = AmazonClient(
             endpoint=amazon.endpoint,
             marketplace_id=amazon.marketplace_id,
-            account=_fingerprint(self._amazon_credentials()),
+            account=self._amazon_credentials().fingerprint(),
             tokens=self._lwa_tokens,
             pacer=Pacer(self.rate_buckets, clock, on_wait),
             clock=clock,
@@ -445,9 +444,3 @@ def _open_database(settings: Settings) -> sa.Engine:
         name = "ECAUTO_DATABASE_URL" if settings.database_url else "ECAUTO_DATA_DIR"
         raise DatabaseUnusable(f"{name}: {error.filename}: {error.strerror}") from None
     return engine
-
-
-def _fingerprint(credentials: AmazonCredentials) -> str:
-    """Names a selling account in its quotas without telling its credentials."""
-    account = f"{credentials.app_id}/{credentials.refresh_token}".encode()
-    return hashlib.blake2b(account, digest_size=4).hexdigest()

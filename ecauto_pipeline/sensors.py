@@ -1,6 +1,7 @@
 """What is launched by events: the BASE half after the Amazon half, and the watermarks."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ PARTITION = "dagster/partition"
 
 WATERMARKS_EVERY_SECONDS = 300
 UPLOADS_EVERY_SECONDS = 60
+WEBHOOKS_AGAIN_AFTER = timedelta(minutes=10)
+"""A webhook that cannot be merged is not tried every half minute."""
 
 
 def follow_up(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
@@ -196,9 +199,14 @@ def shopify_webhooks(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.
     with opened_pipeline() as pipeline:
         if not pipeline.mirrors.inbox.pending_count():
             return dg.SkipReason("no webhook waits")
-    going_on = dg.RunsFilter(job_name=jobs.shopify_webhooks_merge.name, statuses=GOING_ON)
-    if context.instance.get_runs(going_on, limit=1):
-        return dg.SkipReason("a run goes on")
+        now = pipeline.clock.now()
+    of_job = dg.RunsFilter(job_name=jobs.shopify_webhooks_merge.name)
+    for last in context.instance.get_run_records(of_job, limit=1):
+        if last.dagster_run.status in GOING_ON:
+            return dg.SkipReason("a run goes on")
+        tried = last.update_timestamp
+        if last.dagster_run.is_failure_or_canceled and now - tried < WEBHOOKS_AGAIN_AFTER:
+            return dg.SkipReason("the last run failed a moment ago")
     return dg.RunRequest()
 
 

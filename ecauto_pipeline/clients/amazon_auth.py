@@ -1,5 +1,6 @@
 """Login with Amazon: the one source of access tokens for a selling account."""
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,11 @@ class AmazonCredentials:
     refresh_token: str = field(repr=False)
     app_id: str = field(repr=False)
     client_secret: str = field(repr=False)
+
+    def fingerprint(self) -> str:
+        """Names the selling account in its quotas without telling its credentials."""
+        account = f"{self.app_id}/{self.refresh_token}".encode()
+        return hashlib.blake2b(account, digest_size=4).hexdigest()
 
     def missing(self) -> list[str]:
         """The names of the settings that are empty."""

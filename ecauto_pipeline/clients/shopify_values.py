@@ -51,7 +51,7 @@ def id_from_gid(value: object, field: str = "id") -> int:
     match = _GID.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise Unreadable(f"{field} is no global id")
-    return whole_id(match[1], field)
+    return whole_id(int(match[1]), field)
 
 
 def whole_id(value: object, field: str = "id") -> int:
@@ -147,7 +147,7 @@ def timestamp(value: object, field: str) -> datetime:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
         if moment is not None and moment.tzinfo is not None:
-            return moment.astimezone(UTC)
+            return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     raise Unreadable(f"{field} is no time with an offset")
@@ -233,36 +233,36 @@ class Column(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """All columns that are read from one key of an object, and from what lies below it."""
+    """What is read from one key of an object: a column, or all that lies `below` it."""
 
     key: str
     path: str
-    columns: tuple[Column, ...]
+    name: str
+    read: Callable[[Any, str], Any]
     nulls: Mapping[str, Any]
-    below: tuple["Branch", ...]
+    below: tuple["Branch", ...] = ()
 
 
 def tree(
     columns: Iterable[Column], withheld: frozenset[str] = frozenset(), depth: int = 0
 ) -> tuple[Branch, ...]:
     """The columns by key, so that each object is looked at once; without what is withheld."""
-    by_key: dict[str, list[Column]] = {}
+    branches: list[Branch] = []
+    below: dict[str, list[Column]] = {}
     for column in columns:
         keys = column.path.split(".")
-        if withheld.isdisjoint(keys):
-            by_key.setdefault(keys[depth], []).append(column)
-    return tuple(_branch(key, found, depth) for key, found in by_key.items())
-
-
-def _branch(key: str, columns: list[Column], depth: int) -> Branch:
-    here = [column for column in columns if column.path.count(".") == depth]
-    return Branch(
-        key=key,
-        path=".".join(columns[0].path.split(".")[: depth + 1]),
-        columns=tuple(here),
-        nulls={column.name: column.when_null for column in columns},
-        below=tree([column for column in columns if column not in here], depth=depth + 1),
-    )
+        if not withheld.isdisjoint(keys):
+            continue
+        if len(keys) > depth + 1:
+            below.setdefault(keys[depth], []).append(column)
+        else:
+            nulls = {column.name: column.when_null}
+            branches.append(Branch(keys[depth], column.path, column.name, column.read, nulls))
+    for key, found in below.items():
+        path = ".".join(found[0].path.split(".")[: depth + 1])
+        nulls = {column.name: column.when_null for column in found}
+        branches.append(Branch(key, path, "", json_object, nulls, tree(found, depth=depth + 1)))
+    return tuple(branches)
 
 
 def read_columns(
@@ -273,14 +273,13 @@ def read_columns(
     Raises:
         Unreadable: one of them is not what it should be.
     """
-    for key, path, columns, nulls, below in branches:
+    for key, path, name, read, nulls, below in branches:
         if key not in source:
             continue
         value = source[key]
         if value is None:
             into.update(nulls)
-            continue
-        for name, field, read, _ in columns:
-            into[name] = read(value, field)
-        if below:
-            read_columns(below, json_object(value, path), into)
+        elif below:
+            read_columns(below, read(value, path), into)
+        else:
+            into[name] = read(value, path)

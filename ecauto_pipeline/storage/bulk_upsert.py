@@ -118,7 +118,7 @@ def _postgres_insert(table: sa.Table, columns: Sequence[sa.Column[Any]]) -> post
 def _converter(kind: sa.types.TypeEngine[Any], *, is_postgres: bool) -> ConvertColumn | None:
     """What gives values the form that SQLAlchemy expects to find; None: they have it."""
     if isinstance(kind, UtcDateTime):
-        return functools.partial(_each, _utc_text if is_postgres else _naive_utc_text)
+        return functools.partial(_moments, _utc_text if is_postgres else _naive_utc_text)
     if isinstance(kind, Money):
         return functools.partial(_each, _digits)
     if isinstance(kind, sa.JSON):
@@ -135,6 +135,14 @@ def _texts(values: list[Any]) -> list[Any]:
     return values if is_storable("".join(filter(None, values))) else _each(storable_text, values)
 
 
+def _moments(convert: Callable[[datetime], str], values: list[Any]) -> list[Any]:
+    """When we wrote the rows is the same in all, and moments are slow to write down."""
+    first = values[0]
+    if first is not None and values.count(first) == len(values):
+        return [convert(first)] * len(values)
+    return _each(convert, values)
+
+
 def _utc_text(value: datetime) -> str:
     if value.tzinfo is None:
         raise ValueError(f"naive datetime {value!r}: timestamps are aware")
@@ -142,6 +150,8 @@ def _utc_text(value: datetime) -> str:
 
 
 def _naive_utc_text(value: datetime) -> str:
+    if value.tzinfo is UTC:
+        return value.isoformat(" ", "microseconds")[:-6]
     return _utc_text(value)[:-6]
 
 

@@ -15,7 +15,7 @@ from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.sandbox.world import World
 from ecauto_pipeline_tests.clients.amazon_rig import ACCEPTED, CREDENTIALS
 from ecauto_pipeline_tests.fakes import FakeClock
-from ecauto_pipeline_tests.scripted_server import Scripted, ScriptedServer, answer, scripted_server
+from ecauto_pipeline_tests.scripted_server import Scripted, ScriptedServer, answer
 
 LWA = "lwa/token"
 PATH = "/auth/o2/token"
@@ -28,13 +28,6 @@ Open = Callable[..., LwaTokens]
 def sandbox(clock: FakeClock) -> Iterator[Sandbox]:
     with Sandbox(World(count=1), clock=clock, amazon_credentials=ACCEPTED) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as server:
-        yield server
-        assert server.unexpected == []
 
 
 @pytest.fixture

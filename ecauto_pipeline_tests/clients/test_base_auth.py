@@ -84,13 +84,6 @@ def rig(engine: sa.Engine, sandbox: Sandbox, clock: FakeClock) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as server:
-        yield server
-        assert server.unexpected == []
-
-
-@pytest.fixture
 def scripted(engine: sa.Engine, server: ScriptedServer, clock: FakeClock) -> Iterator[Rig]:
     with rigged(engine, server.url, clock) as rig:
         yield rig

@@ -89,13 +89,6 @@ def client(rig: Rig) -> BaseShopClient:
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as server:
-        yield server
-        assert server.unexpected == []
-
-
-@pytest.fixture
 def scripted(engine: sa.Engine, server: ScriptedServer, clock: FakeClock) -> Iterator[Rig]:
     """An account with a good token, so that only what a test is about is asked for."""
     with rigged(engine, server.url, clock) as rig:

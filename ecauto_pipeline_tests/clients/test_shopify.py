@@ -29,15 +29,7 @@ from ecauto_pipeline_tests.scripted_server import (
     Scripted,
     ScriptedServer,
     answer,
-    scripted_server,
 )
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as server:
-        yield server
-        assert server.unexpected == []
 
 
 @pytest.fixture

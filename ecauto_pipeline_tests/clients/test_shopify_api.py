@@ -1,6 +1,5 @@
 """A call has its turn, its token and its version; what goes wrong is told so that one can act."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +48,6 @@ from ecauto_pipeline_tests.scripted_server import (
 QUERY = "query ($first: Int!) { customers(first: $first) { nodes { id } } }"
 FOUND: dict[str, Any] = {"customers": {"nodes": []}}
 THROTTLED = error("THROTTLED", "Throttled")
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as server:
-        yield server
-        assert server.unexpected == []
-
-
-@pytest.fixture
-def rig(server: ScriptedServer, clock: FakeClock, tmp_path: Path) -> Iterator[Rig]:
-    with rigged(server.url, clock, tmp_path) as rig:
-        yield rig
 
 
 def ask(rig: Rig, first: int = 250) -> Any:

@@ -32,17 +32,10 @@ from ecauto_pipeline_tests.clients.shopify_rig import (
     variant_ids,
 )
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
-from ecauto_pipeline_tests.scripted_server import Scripted, ScriptedServer, scripted_server
+from ecauto_pipeline_tests.scripted_server import Scripted, ScriptedServer
 
 FIRST, SECOND = "gid://shopify/BulkOperation/1", "gid://shopify/BulkOperation/2"
 WINDOW = Window(since=MIDDAY)
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as server:
-        yield server
-        assert server.unexpected == []
 
 
 @pytest.fixture

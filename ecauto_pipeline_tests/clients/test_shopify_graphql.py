@@ -41,19 +41,6 @@ LATER = "2026-11-20T04:00:00Z"
 TOO_LONG = b'{"data": "' + b"x" * http.MAX_BYTES + b'"}'
 
 
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as server:
-        yield server
-        assert server.unexpected == []
-
-
-@pytest.fixture
-def rig(server: ScriptedServer, clock: FakeClock, tmp_path: Path) -> Iterator[Rig]:
-    with rigged(server.url, clock, tmp_path) as rig:
-        yield rig
-
-
 def ids(pages: Iterator[Page]) -> list[int]:
     return [record.id for page in pages for record in page.records]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,29 +14,15 @@ from ecauto_pipeline_tests.clients.shopify_rig import (
     data,
     product,
     rest_path,
-    rigged,
     variant_ids,
 )
-from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
+from ecauto_pipeline_tests.fakes import MIDDAY
 from ecauto_pipeline_tests.scripted_server import (
     Scripted,
     ScriptedServer,
     answer,
     scripted_server,
 )
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as server:
-        yield server
-        assert server.unexpected == []
-
-
-@pytest.fixture
-def rig(server: ScriptedServer, clock: FakeClock, tmp_path: Path) -> Iterator[Rig]:
-    with rigged(server.url, clock, tmp_path) as rig:
-        yield rig
 
 
 def body(number: int, **more: Any) -> dict[str, Any]:
