@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ecauto_pipeline.clock import SystemClock
 from ecauto_pipeline.demonstration import sandbox_environment
 from ecauto_pipeline.sandbox.demo_v1 import write_demo_v1
 from ecauto_pipeline.sandbox.server import Sandbox
+from ecauto_pipeline.sandbox.shopify_shop import ShopifyShop
 
 COMMAND = Path(sys.executable).with_name("ecauto")
 MULTIPLIER = 1000
@@ -29,6 +30,8 @@ AMAZON_SECRETS = {
     "LWA_CLIENT_SECRET": "canary.client-secret/2+3=",
 }
 """They change their looks when they are URL-encoded."""
+
+WRONG_TOKEN = "shpat_canary/not+the=right-one"
 
 _OURS = ("ECAUTO_", "SP_API", "LWA_", "REFRESH_TOKEN", "DAGSTER_")
 
@@ -60,6 +63,22 @@ def settings_for(sandbox: Sandbox, data_dir: Path) -> dict[str, str]:
         **AMAZON_SECRETS,
         "ECAUTO_DATA_DIR": str(data_dir),
     }
+
+
+def stores_setting(sandbox: Sandbox, shops: Iterable[ShopifyShop], *wrong: str) -> dict[str, str]:
+    """The variable that names these Shopify stores; those in `wrong` get a wrong token."""
+    stores = [
+        {
+            "id": shop.store_id,
+            "shop_domain": shop.shop_domain,
+            "endpoint": sandbox.url,
+            "access_token": WRONG_TOKEN if shop.store_id in wrong else shop.access_token or "",
+            "client_id": shop.client_id or "",
+            "client_secret": shop.client_secret or "",
+        }
+        for shop in shops
+    ]
+    return {"ECAUTO_SHOPIFY__STORES": json.dumps(stores)}
 
 
 class Program:
@@ -144,6 +163,11 @@ class Program:
         """The states of all runs of its Dagster instance."""
         with closing(sqlite3.connect(self.data_dir / "dagster_home/history/runs.db")) as runs:
             return {row[0] for row in runs.execute("SELECT DISTINCT status FROM runs")}
+
+    def jobs_run(self) -> dict[str, str]:
+        """The job of each run of its Dagster instance, by the run's id."""
+        with closing(sqlite3.connect(self.data_dir / "dagster_home/history/runs.db")) as runs:
+            return dict(runs.execute("SELECT run_id, pipeline_name FROM runs").fetchall())
 
     def _command(self, arguments: Sequence[str | Path]) -> list[str]:
         return [str(COMMAND), *map(str, arguments)]

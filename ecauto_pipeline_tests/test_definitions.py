@@ -26,7 +26,17 @@ FACTS = {
 }
 WATERMARKS = {f"{name}_fresh": ttl for name, ttl in FACTS.items()}
 WRITES = ["base_visibility", "base_prices"]
-GROUPS = {"amazon": [*FACTS, *WATERMARKS], "base": ["base_listings", *WRITES]}
+MIRRORS = {
+    "shopify_customers": timedelta(hours=2),
+    "shopify_products": timedelta(hours=4),
+    "shopify_orders": timedelta(hours=1),
+}
+"""How often each is scheduled."""
+GROUPS = {
+    "amazon": [*FACTS, *WATERMARKS],
+    "base": ["base_listings", *WRITES],
+    "shopify": list(MIRRORS),
+}
 
 JOBS = {
     "price_refresh": ["amazon_prices"],
@@ -37,12 +47,19 @@ JOBS = {
     "visibility_sync": ["base_visibility"],
     "base_sync": WRITES,
     "base_mirror": ["base_listings"],
+    **{f"{name}_sync": [name] for name in MIRRORS},
 }
 
 SCHEDULES = {
     "price_refresh_nightly": ("0 2 * * *", "price_refresh"),
     "stock_refresh_hourly": ("0 * * * *", "stock_refresh"),
     "catalog_refresh_hourly": ("10 * * * *", "catalog_refresh"),
+}
+
+SHOPIFY_SCHEDULES = {
+    "shopify_customers_every_2h": ("0 */2 * * *", "shopify_customers_sync"),
+    "shopify_products_every_4h": ("30 */4 * * *", "shopify_products_sync"),
+    "shopify_orders_hourly": ("15 * * * *", "shopify_orders_sync"),
 }
 
 FOLLOW_UPS = ["base_half_after_success", "base_half_after_failure"]
@@ -128,6 +145,28 @@ def test_amazon_is_partitioned_by_shard_and_base_by_account(
         assert assets[name].partitions_def is None
 
 
+def test_shopify_is_partitioned_by_store_and_day_in_japan(assets: dict[str, dg.AssetSpec]) -> None:
+    for name in MIRRORS:
+        definition = assets[name].partitions_def
+        assert isinstance(definition, dg.MultiPartitionsDefinition)
+        found = {each.name: each.partitions_def for each in definition.partitions_defs}
+        assert found.keys() == {"store", "day"}
+        stores, days = found["store"], found["day"]
+        assert isinstance(stores, dg.DynamicPartitionsDefinition)
+        assert stores.name == "shopify_store"
+        assert isinstance(days, dg.DailyPartitionsDefinition)
+        before_midnight = datetime(2026, 11, 20, 14, 59, 59, tzinfo=UTC)
+        for now, last in ((before_midnight, 20), (before_midnight + timedelta(seconds=1), 21)):
+            with dg.partition_loading_context(effective_dt=now):
+                assert days.get_last_partition_key() == f"2026-11-{last}"
+
+
+def test_a_mirror_is_late_when_its_schedule_was_missed(assets: dict[str, dg.AssetSpec]) -> None:
+    for name, every in MIRRORS.items():
+        policy = dg.FreshnessPolicy.time_window(fail_window=2 * every, warn_window=1.5 * every)
+        assert assets[name].freshness_policy == policy
+
+
 def test_ttls_are_freshness_policies(assets: dict[str, dg.AssetSpec]) -> None:
     for name, ttl in (FACTS | WATERMARKS).items():
         policy = assets[name].freshness_policy
@@ -145,7 +184,7 @@ def test_one_run_at_a_time_talks_to_each_marketplace() -> None:
 
 def test_one_run_covers_a_whole_backfill() -> None:
     graph = defs.resolve_asset_graph()
-    for name in (*FACTS, *GROUPS["base"]):
+    for name in (*FACTS, *GROUPS["base"], *MIRRORS):
         assert graph.get(dg.AssetKey(name)).backfill_policy == dg.BackfillPolicy.single_run()
 
 
@@ -166,7 +205,9 @@ def test_a_job_covers_its_assets_and_runs_in_one_process(name: str, selected: li
 
 
 def test_jobs_that_are_no_assets_and_runs_from_the_ui_run_in_one_process_too() -> None:
-    for job in (defs.resolve_job_def("import_v1"), defs.resolve_implicit_global_asset_job_def()):
+    no_assets = ("import_v1", "shopify_replay", "shopify_webhooks_merge")
+    jobs = [defs.resolve_job_def(name) for name in no_assets]
+    for job in (*jobs, defs.resolve_implicit_global_asset_job_def()):
         assert job.executor_def is dg.in_process_executor
 
 
@@ -176,6 +217,7 @@ def test_every_fact_is_checked_against_its_ttl() -> None:
         for check in defs.resolve_asset_graph().asset_check_keys
     }
     assert keys >= {(name, "rows_within_ttl") for name in FACTS}
+    assert keys >= {(name, "as_many_as_the_shop") for name in MIRRORS}
 
 
 def test_resources_hold_no_configuration_and_so_no_secret() -> None:
@@ -200,7 +242,7 @@ def tick(
     return list(ended.run_requests or []), ended.skip_message
 
 
-@pytest.mark.parametrize(("name", "told"), SCHEDULES.items())
+@pytest.mark.parametrize(("name", "told"), (SCHEDULES | SHOPIFY_SCHEDULES).items())
 def test_a_schedule_goes_by_the_clock_in_japan(name: str, told: tuple[str, str]) -> None:
     schedule = schedule_of(name)
     assert (schedule.cron_schedule, schedule.job_name) == told
@@ -241,13 +283,14 @@ def test_a_schedule_skips_while_its_job_goes_on(
 
 def test_sensors_run_by_themselves() -> None:
     found = {sensor.name: sensor for sensor in defs.sensors or []}
-    assert found.keys() >= {*FOLLOW_UPS, "freshness_watermarks"}
-    for name in (*FOLLOW_UPS, "freshness_watermarks"):
+    others = ("freshness_watermarks", "shopify_webhooks", "shopify_stores")
+    for name in (*FOLLOW_UPS, *others):
         sensor = found[name]
         assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
         assert sensor.description
     for name in FOLLOW_UPS:
         assert found[name].job_name == "base_sync"
+    assert found["shopify_webhooks"].job_name == "shopify_webhooks_merge"
 
 
 def follow_up(sensor: str, instance: dg.DagsterInstance, tags: dict[str, str]) -> Any:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 import httpx
@@ -18,8 +19,10 @@ from ecauto_pipeline.partitions import ALL_SHARDS, RANGE_END, RANGE_START
 from ecauto_pipeline.sandbox.demo_listings import demo_items
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import demo_sandbox
+from ecauto_pipeline.sandbox.shopify_demo import demo_shopify_shops
 from ecauto_pipeline.sandbox.world import World
-from ecauto_pipeline_tests.program import Gate, Program, expected_shops, shops
+from ecauto_pipeline_tests.mirrored import days, moment, partitions, today
+from ecauto_pipeline_tests.program import Gate, Program, expected_shops, shops, stores_setting
 
 Answer = TypeVar("Answer")
 
@@ -27,6 +30,9 @@ PATIENCE_SECONDS = 80
 LOOK_EVERY_SECONDS = 0.2
 
 ASINS = 150
+
+STORES = ("shop-a", "shop-b")
+FIVE_DAYS = days(today() - timedelta(days=20), 5)
 
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 LOCATION = {
@@ -136,6 +142,29 @@ class Ui:
             id=backfill_id,
         )["partitionBackfillOrError"]["status"]
 
+    def backfill_counts(self, backfill_id: str) -> dict[str, int]:
+        """How many partitions a backfill was for, and how many it has materialized."""
+        [counts] = self.ask(
+            "query C($id: String!) { partitionBackfillOrError(backfillId: $id)"
+            " { ... on PartitionBackfill { assetBackfillData { assetBackfillStatuses"
+            " { ... on AssetPartitionsStatusCounts { numPartitionsTargeted"
+            " numPartitionsMaterialized } } } } } }",
+            id=backfill_id,
+        )["partitionBackfillOrError"]["assetBackfillData"]["assetBackfillStatuses"]
+        return counts
+
+    def add_partition(self, dimension: str, key: str) -> None:
+        """Add a dynamic partition, unless a sensor was quicker."""
+        added = self.ask(
+            "mutation D($s: RepositorySelector!, $d: String!, $k: String!)"
+            " { addDynamicPartition(repositorySelector: $s, partitionsDefName: $d,"
+            " partitionKey: $k) { __typename } }",
+            s=LOCATION,
+            d=dimension,
+            k=key,
+        )["addDynamicPartition"]["__typename"]
+        assert added in {"AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"}
+
     def materialized(self, asset: str) -> set[str]:
         """The partitions of an asset that are materialized."""
         node = self.ask(
@@ -213,7 +242,8 @@ def gates() -> Gates:
 def program(gates: Gates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """An installation that has taken over v1.0; it is configured by a `.env` in its folder."""
     with demo_sandbox(asins=ASINS, rate_multiplier=1000, clock=gates) as sandbox:
-        program = Program(tmp_path_factory.mktemp("installation"), sandbox)
+        stores = stores_setting(sandbox, demo_shopify_shops())
+        program = Program(tmp_path_factory.mktemp("installation"), sandbox, **stores)
         assert program.run("import-v1", program.write_v1()).returncode == 0
         home = program.data_dir / "dagster_home"
         lines = [f"{name}='{value}'" for name, value in program.settings.items()]
@@ -235,6 +265,20 @@ def ui(program: Program) -> Iterator[Ui]:
 def backfill_id(ui: Ui) -> str:
     """Launched before all else: the daemon looks for backfills only every 30 seconds."""
     return ui.backfill("amazon_catalog", "07", "08")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def five_days_id(ui: Ui, program: Program, backfill_id: str) -> str:
+    """Launched with it, so that both are found at once: five days of both Shopify stores."""
+    assert backfill_id
+    wanted: set[str] = set()
+    for store_id in STORES:
+        shop = program.sandbox.shopify(store_id)
+        for name, id_ in zip(FIVE_DAYS, shop.ids("orders"), strict=False):
+            shop.edit("orders", id_, updated_at=moment(date.fromisoformat(name), 1))
+        ui.add_partition("shopify_store", store_id)
+        wanted |= partitions(store_id, FIVE_DAYS)
+    return ui.backfill("shopify_orders", *sorted(wanted))
 
 
 def test_the_location_loads(ui: Ui) -> None:
@@ -314,6 +358,28 @@ def test_a_backfill_of_two_partitions_is_one_run(ui: Ui, backfill_id: str) -> No
     [run] = ui.runs_of("__ASSET_JOB", "dagster/backfill", backfill_id)
     assert {"key": RANGE_START, "value": "07"} in run["tags"]
     assert {"key": RANGE_END, "value": "08"} in run["tags"]
+
+
+def test_a_backfill_of_five_days_of_two_stores_is_a_run_for_each(
+    ui: Ui, program: Program, five_days_id: str
+) -> None:
+    def ended() -> str | None:
+        status = ui.backfill_status(five_days_id)
+        return status if status.startswith(("COMPLETED", "FAILED")) else None
+
+    assert wait_for("the backfill", ended) == "COMPLETED_SUCCESS"
+    counts = ui.backfill_counts(five_days_id)
+    assert set(counts.values()) == {len(STORES) * len(FIVE_DAYS)}
+    # Runs that the schedules launch meanwhile do not carry this tag.
+    runs = ui.runs_of("__ASSET_JOB", "dagster/backfill", five_days_id)
+    assert [run["status"] for run in runs] == ["SUCCESS", "SUCCESS"]
+    tags = [{tag["key"]: tag["value"] for tag in run["tags"]} for run in runs]
+    assert {(each[RANGE_START], each[RANGE_END]) for each in tags} == {
+        (f"{FIVE_DAYS[0]}|{store_id}", f"{FIVE_DAYS[-1]}|{store_id}") for store_id in STORES
+    }
+    found = program.rows("SELECT store_id, count(*) FROM shopify_orders GROUP BY 1 ORDER BY 1")
+    assert [store_id for store_id, _ in found] == list(STORES)
+    assert all(count >= len(FIVE_DAYS) for _, count in found)
 
 
 def test_nothing_was_written_outside_the_installation(program: Program) -> None:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from ecauto_pipeline.assets.reporting import RunLog, table
 from ecauto_pipeline.domain.shopify import Entity, Window
-from ecauto_pipeline.errors import EcautoError, Misconfigured, RunIncomplete
+from ecauto_pipeline.errors import EcautoError, RunIncomplete
 from ecauto_pipeline.freshness import MIRROR_POLICIES
 from ecauto_pipeline.partitions import JAPAN, SINGLE_RUN, STORE_DAYS, days_by_store
 from ecauto_pipeline.resources import PIPELINE, pipeline_of
@@ -89,8 +89,6 @@ def _mirror(
     from ecauto_pipeline.sync.shopify import Mode  # noqa: PLC0415 - imports the clients
 
     store_id, entity = mirrored
-    if store_id not in mirrors.store_ids():
-        raise Misconfigured(f"ECAUTO_SHOPIFY__STORES: {store_id} is not there any more")
     log = RunLog(context, mirrors.clock)
     report = mirrors.sync.sync(store_id, entity, log, Mode(mode), _window(days))
     for note in report.notes:

@@ -1,5 +1,6 @@
 """A mirror ends equal to its store, whatever happens on the way."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -193,10 +194,18 @@ def test_a_shop_that_suddenly_has_nothing_is_not_believed(
         rig.agrees(entities=[Entity.CUSTOMERS])
 
 
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """Where much is written and the kind of database does not matter."""
+    shutil.copyfile(migrated_sqlite, tmp_path / "mirror.sqlite")
+    return f"sqlite:///{tmp_path / 'mirror.sqlite'}"
+
+
 def test_bulk_is_chosen_where_much_is_to_be_read(
-    url: str, tmp_path: Path, clock: FakeClock
+    sqlite_url: str, tmp_path: Path, clock: FakeClock
 ) -> None:
-    with mirrors_rigged([a_shop(clock, customers=25_000)], url, tmp_path, clock) as rig:
+    shop = a_shop(clock, customers=25_000)
+    with mirrors_rigged([shop], sqlite_url, tmp_path, clock) as rig:
         report = rig.sync()
         assert report.transport is Transport.BULK
         assert report.created == 25_000
@@ -205,11 +214,11 @@ def test_bulk_is_chosen_where_much_is_to_be_read(
 
 
 def test_a_failed_bulk_operation_is_replaced_by_pages(
-    url: str, tmp_path: Path, clock: FakeClock
+    sqlite_url: str, tmp_path: Path, clock: FakeClock
 ) -> None:
     shop = a_shop(clock, customers=25_001)
     shop.bulk.fail_next = "INTERNAL_SERVER_ERROR"
-    with mirrors_rigged([shop], url, tmp_path, clock) as rig:
+    with mirrors_rigged([shop], sqlite_url, tmp_path, clock) as rig:
         report = rig.sync()
         assert report.transport is Transport.GRAPHQL
         assert "INTERNAL_SERVER_ERROR" in report.notes[0]

@@ -1,0 +1,44 @@
+"""Our mirror of one store's customers, as a process of its own.
+
+`python -m ecauto_pipeline_bench.mirror_client TRANSPORT URL TOKEN DATABASE FOLDER`.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from ecauto_pipeline.clock import SystemClock
+from ecauto_pipeline.domain.shopify import Entity
+from ecauto_pipeline.mirrors import Mirrors
+from ecauto_pipeline.redaction import Redactor
+from ecauto_pipeline.settings import Settings, ShopifySettings, ShopifyStore
+from ecauto_pipeline.storage import database, migrate
+from ecauto_pipeline.sync.progress import Silent
+from ecauto_pipeline_bench.usage import tell
+
+STORE = "bench"
+
+
+def main(transport: Any, url: str, token: str, address: str, folder: str) -> None:
+    """Mirror all customers, and print what it took."""
+    store = ShopifyStore(
+        id=STORE,
+        shop_domain="bench.myshopify.com",
+        endpoint=url,
+        transport=transport,
+        access_token=SecretStr(token),
+    )
+    settings = Settings(data_dir=Path(folder), shopify=ShopifySettings(stores=(store,)))
+    engine = database.open_engine(address)
+    migrate.upgrade(engine)
+    mirrors = Mirrors(lambda: settings, engine, SystemClock(), Redactor())
+    report = mirrors.sync.sync(STORE, Entity.CUSTOMERS, Silent())
+    mirrors.close()
+    engine.dispose()
+    tell(rows=report.mirror_count, seconds=report.seconds, problems=report.problems)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
