@@ -126,9 +126,11 @@ def replay(*, ids: Sequence[int], store_id: str | None, as_json: bool) -> int:
     if not run.succeeded:
         raise run.error
     shown = run.result.output_for_node("replay_dead_letters")
+    if unknown := len(set(ids)) - shown["replayed"] - shown["left"] if ids else 0:
+        shown["problems"].append(f"{unknown} of these ids are no dead letters")
     lines = [f"{shown['replayed']} saved, {shown['left']} left", *shown["problems"]]
     answer(shown, lines, as_json=as_json)
-    return 0 if not shown["left"] else 1
+    return 1 if shown["problems"] else 0
 
 
 @shopify.command()

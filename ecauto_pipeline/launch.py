@@ -19,6 +19,7 @@ from ecauto_pipeline.run_locks import reap_lost_runs
 from ecauto_pipeline.sensors import LAUNCHED_BY
 from ecauto_pipeline.settings import dagster_home, load_settings, set_environment
 from ecauto_pipeline.storage import database
+from ecauto_pipeline.storage.file_lock import locked_file
 
 PROJECT = Path(__file__).resolve().parent.parent
 """Where dagster.yaml and workspace.yaml stand, beside this package."""
@@ -65,10 +66,12 @@ def prepare_dagster_home() -> Path:
 
 def open_instance() -> dg.DagsterInstance:
     """The project's instance, once runs whose process is gone have been ended."""
-    prepare_dagster_home()
+    home = prepare_dagster_home()
     _require_dagster_database()
-    instance = dg.DagsterInstance.get()
-    reap_lost_runs(instance)
+    # Two that make Dagster's tables at once leave them in a state that none can use.
+    with locked_file(home / "opening.lock"):
+        instance = dg.DagsterInstance.get()
+        reap_lost_runs(instance)
     return instance
 
 

@@ -29,6 +29,7 @@ from ecauto_pipeline.sandbox.world import World
 from ecauto_pipeline_tests.conftest import run_sql
 from ecauto_pipeline_tests.program import (
     AMAZON_SECRETS,
+    PATIENCE_SECONDS,
     Gate,
     Program,
     expected_shops,
@@ -99,6 +100,15 @@ def synced(
 
 
 # --- taking over, and the whole sync ---------------------------------------------------------
+
+
+def test_first_commands_may_start_together(tmp_path: Path) -> None:
+    with new_sandbox() as sandbox:
+        program = Program(tmp_path, sandbox)
+        started = [program.start("status", "--json") for _ in range(3)]
+        for process in started:
+            _, said = process.communicate(timeout=PATIENCE_SECONDS)
+            assert process.returncode == 0, said
 
 
 def test_what_was_taken_over_is_one_json_object(template: Program) -> None:

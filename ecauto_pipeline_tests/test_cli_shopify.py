@@ -270,9 +270,6 @@ def test_days_that_are_still_to_come_are_left_out(tmp_path: Path, migrated_sqlit
         assert here.runs.materialized("shopify_orders") == partitions(FIRST, names)
 
 
-# --- dead letters, and webhooks --------------------------------------------------------------
-
-
 def test_dead_letters_are_shown_and_read_again(tmp_path: Path) -> None:
     with installed(tmp_path) as program:
         program.data_dir.mkdir()
@@ -293,6 +290,9 @@ def test_dead_letters_are_shown_and_read_again(tmp_path: Path) -> None:
         assert (words.returncode, words.stdout) == (0, "no record is waiting\n")
         one = str(letters[str(body["id"])]["id"])
         assert read(program.run("shopify", "replay", one, "--json"))["replayed"] == 1
+        again = program.run("shopify", "replay", one)
+        assert again.returncode == 1
+        assert "1 of these ids are no dead letters" in again.stdout
         rest = program.run("shopify", "replay")
         assert rest.returncode == 1, rest.stderr
         saved, problem = rest.stdout.splitlines()

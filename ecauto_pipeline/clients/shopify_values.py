@@ -232,6 +232,9 @@ class Column(NamedTuple):
     when_null: Any = None
 
 
+_MISSING: Any = object()
+
+
 class Branch(NamedTuple):
     """What is read from one key of an object: a column, or all that lies `below` it."""
 
@@ -273,12 +276,13 @@ def read_columns(
     Raises:
         Unreadable: one of them is not what it should be.
     """
+    get = source.get
     for key, path, name, read, nulls, below in branches:
-        if key not in source:
-            continue
-        value = source[key]
+        value = get(key, _MISSING)
         if value is None:
             into.update(nulls)
+        elif value is _MISSING:
+            continue
         elif below:
             read_columns(below, read(value, path), into)
         else:

@@ -59,8 +59,9 @@ class Mode(StrEnum):
 
 @dataclass(slots=True)
 class _Listing:
-    """What a listing has proven so far."""
+    """What a listing has proven so far; `letters` are the records that could not be read before."""
 
+    letters: set[str]
     newest: datetime | None = None
     ids: set[int] | None = None
 
@@ -158,7 +159,8 @@ class ShopifySync:
                     raise
                 report.note(f"read page by page, as the bulk operation failed: {error}")
                 report.transport = Transport.GRAPHQL
-        listing = _Listing(ids=set())
+        letters = set(self.letters.record_ids(report.store_id, report.entity))
+        listing = _Listing(letters, ids=set())
         for _ in range(PASSES):
             pages = client.pages(report.entity, report.window, report.transport)
             self._save_all(pages, report, listing, progress)
@@ -183,7 +185,7 @@ class ShopifySync:
                 bulk_started_at=self.clock.now(),
             )
 
-        listing = _Listing()
+        listing = _Listing(set(self.letters.record_ids(report.store_id, report.entity)))
         pages = client.bulk_pages(report.entity, report.window, resume=resume, started=started)
         self._save_all(pages, report, listing, progress)
         self.states.update(report.store_id, report.entity, bulk_operation_id=None, bulk_query=None)
@@ -198,7 +200,7 @@ class ShopifySync:
     ) -> None:
         nameless = 0
         for page in pages:
-            self._save(page, report)
+            self._save(page, report, listing)
             listing.newest = newest(page.records, listing.newest)
             if listing.ids is not None:
                 listing.ids.update(record.id for record in page.records)
@@ -209,7 +211,7 @@ class ShopifySync:
         if nameless >= WITHHELD_FROM and nameless == report.read:
             report.note("no customer has a name, an address or a phone: Shopify withholds them")
 
-    def _save(self, page: Page, report: MirrorReport) -> None:
+    def _save(self, page: Page, report: MirrorReport, listing: _Listing) -> None:
         report.count(page)
         if page.withheld:
             names = ", ".join(sorted(page.withheld))
@@ -221,9 +223,10 @@ class ShopifySync:
         report.stale += saved.stale
         report.children += saved.children
         self.letters.add(report.store_id, report.entity, page.bad)
-        self.letters.resolve(
-            report.store_id, report.entity, [str(record.id) for record in page.records]
-        )
+        if listing.letters:
+            read = [str(record.id) for record in page.records]
+            self.letters.resolve(report.store_id, report.entity, listing.letters.intersection(read))
+        listing.letters.update(bad.record_id for bad in page.bad)
 
     def _is_complete(self, client: ShopifyClient, report: MirrorReport, listing: _Listing) -> bool:
         """Whether all that the shop counted came; what was deleted meanwhile cannot."""

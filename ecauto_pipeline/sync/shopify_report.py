@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from ecauto_pipeline.domain.shopify import Depth, Entity, Page, Record, Transport, Window
 
-JAPAN = ZoneInfo("Asia/Tokyo")
-"""Partitions are days in Japan."""
+JAPAN = timedelta(hours=9)
+"""Partitions are days in Japan, where no clock is ever changed."""
 
 
 @dataclass(slots=True)
@@ -46,7 +45,8 @@ class MirrorReport:
         self.pages += 1
         self.read += len(page.records)
         self.bad += len(page.bad)
-        self.days.update(day_of(record) for record in page.records)
+        days = Counter((record.updated_at + JAPAN).date() for record in page.records)
+        self.days.update({day.isoformat(): count for day, count in days.items()})
 
     def note(self, note: str) -> None:
         """Remember something that a person may want to know, once."""
@@ -85,11 +85,6 @@ class MirrorReport:
             "seconds": round(self.seconds, 1),
         }
         return {name: value for name, value in shown.items() if value is not None}
-
-
-def day_of(record: Record) -> str:
-    """The day in Japan on which the record was last changed."""
-    return f"{record.updated_at.astimezone(JAPAN):%Y-%m-%d}"
 
 
 def newest(records: Iterable[Record], so_far: datetime | None) -> datetime | None:
