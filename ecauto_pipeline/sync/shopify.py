@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -23,7 +23,7 @@ from ecauto_pipeline.domain.shopify import (
     next_watermark,
     pick_transport,
 )
-from ecauto_pipeline.errors import Misconfigured, Rejected, Unavailable
+from ecauto_pipeline.errors import EcautoError, Misconfigured, Rejected, Unavailable
 from ecauto_pipeline.storage.dead_letters import DeadLetters
 from ecauto_pipeline.storage.shopify import ShopifyStore
 from ecauto_pipeline.storage.sync_states import SyncStates
@@ -33,6 +33,9 @@ from ecauto_pipeline.sync.shopify_report import MirrorReport, newest
 
 PASSES = 3
 """How often a listing that gave less than the shop counts is read again within a run."""
+
+RESUME_WITHIN = timedelta(days=1)
+"""An older bulk operation is not waited for: what it tells is too old."""
 
 WITHHELD_FROM = 20
 """So many customers without any name, address or phone are no coincidence."""
@@ -59,9 +62,14 @@ class Mode(StrEnum):
 
 @dataclass(slots=True)
 class _Listing:
-    """What a listing has proven so far; `letters` are the records that could not be read before."""
+    """What a listing has proven so far.
+
+    `letters` are the records that could not be read before, `began_at` is when an operation was
+    started that an earlier run may have begun.
+    """
 
     letters: set[str]
+    began_at: datetime | None = None
     newest: datetime | None = None
     ids: set[int] | None = None
 
@@ -100,7 +108,11 @@ class ShopifySync:
         """
         with self.exclusive(f"shopify/{store_id}/{entity}"):
             started_at = self.clock.now()
-            report = self._sync(store_id, entity, progress, mode, window)
+            try:
+                report = self._sync(store_id, entity, progress, mode, window)
+            except EcautoError as error:
+                self.states.update(store_id, entity, problem=str(error))
+                raise
             report.seconds = (self.clock.now() - started_at).total_seconds()
             return report
 
@@ -174,7 +186,9 @@ class ShopifySync:
         """Save what a bulk operation gives; one that an earlier run began is waited for."""
         state = self.states.get(report.store_id, report.entity)
         query = repr(report.window)
-        resume = state.bulk_operation_id if state.bulk_query == query else None
+        began = state.bulk_started_at
+        usable = began is not None and self.clock.now() - began < RESUME_WITHIN
+        resume = state.bulk_operation_id if usable and state.bulk_query == query else None
 
         def started(operation_id: str) -> None:
             self.states.update(
@@ -188,6 +202,7 @@ class ShopifySync:
         listing = _Listing(set(self.letters.record_ids(report.store_id, report.entity)))
         pages = client.bulk_pages(report.entity, report.window, resume=resume, started=started)
         self._save_all(pages, report, listing, progress)
+        listing.began_at = self.states.get(report.store_id, report.entity).bulk_started_at
         self.states.update(report.store_id, report.entity, bulk_operation_id=None, bulk_query=None)
         return listing
 
@@ -247,7 +262,8 @@ class ShopifySync:
     ) -> None:
         if report.depth is None:
             return
-        moved = next_watermark(state.watermark_at, started_at, listing.newest)
+        asked_at = min(started_at, listing.began_at or started_at)
+        moved = next_watermark(state.watermark_at, asked_at, listing.newest)
         changes: dict[str, Any] = {"watermark_at": moved, "synced_at": started_at}
         if state.deletes_until is None:
             changes["deletes_until"] = started_at

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,33 @@ def test_a_bulk_file_that_is_cut_short_changes_nothing(
             rig.sync()
         assert rig.mirror(Entity.CUSTOMERS) == ({}, {})
         assert rig.mirrors.states.get(STORE, Entity.CUSTOMERS).watermark_at is None
+        rig.sync()
+        rig.agrees(entities=[Entity.CUSTOMERS])
+
+
+def test_a_bulk_operation_is_taken_up_again_and_proves_no_more_than_when_it_began(
+    url: str, tmp_path: Path, clock: FakeClock
+) -> None:
+    shop = a_shop(clock)
+    with mirrors_rigged([shop], url, tmp_path, clock, transport="bulk") as rig:
+        began_at = clock.now()
+        early, late = shop.ids("customers")[:2]
+        # Written to the file while the operation goes on: newer than its beginning.
+        shop.edit("customers", early, updated_at=began_at + timedelta(minutes=30))
+        rig.faulty(Fault(match="bulk-files", kind=FaultKind.DROP_BEFORE))
+        with pytest.raises(EcautoError):
+            rig.sync()
+        assert "did not answer" in str(rig.mirrors.states.get(STORE, Entity.CUSTOMERS).problem)
+        rig.faulty()
+        rig.later(hours=1)
+        shop.edit("customers", late, note="after the file was written")
+        rig.sync()
+        asked = [call for call in rig.sandbox.journal.calls() if "RunQuery" in call.path]
+        assert len(asked) == 1
+        state = rig.mirrors.states.get(STORE, Entity.CUSTOMERS)
+        assert state.problem is None
+        assert state.watermark_at is not None
+        assert state.watermark_at <= began_at + timedelta(minutes=1)
         rig.sync()
         rig.agrees(entities=[Entity.CUSTOMERS])
 
