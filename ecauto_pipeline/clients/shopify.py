@@ -41,6 +41,7 @@ class ShopifyClient:
 
         Raises:
             NoProof: the answer holds no scopes.
+            Rejected: the shop does not tell.
         """
         body, _ = self._api.rest(SCOPES_PATH)
         listed = body.get("access_scopes")

@@ -40,9 +40,7 @@ RESUME_WITHIN = timedelta(days=1)
 WITHHELD_FROM = 20
 """So many customers without any name, address or phone are no coincidence."""
 
-_ONLY_RECENT = (
-    "the token lacks the scope read_all_orders: Shopify shows the orders of the last 60 days only"
-)
+ALL_ORDERS = "read_all_orders"
 
 _PERSONAL = ("email", "phone", "first_name", "last_name")
 
@@ -127,8 +125,7 @@ class ShopifySync:
         state = self.states.get(store_id, entity)
         client = self.client_for(store_id, progress)
         report = self._begin(state, mode, window)
-        scopes = client.scopes()
-        report.notes += _missing_scopes(store_id, entity, scopes)
+        scopes = _scopes(client, report)
         started_at = self.clock.now()
         listing = self._read(client, report, progress)
         if self._is_complete(client, report, listing):
@@ -158,7 +155,7 @@ class ShopifySync:
     def _read(self, client: ShopifyClient, report: MirrorReport, progress: Progress) -> _Listing:
         """Save all pages; a listing that ends too early is read again."""
         chosen = self.transport_of(report.store_id)
-        counted = client.count(report.entity, report.window, chosen)
+        counted = _count(client, report, chosen)
         report.transport = pick_transport(chosen, report.entity, counted)
         # The search for customers knows no upper bound, so their count says nothing about a window.
         bounded = report.window.until is not None and report.entity is Entity.CUSTOMERS
@@ -248,7 +245,7 @@ class ShopifySync:
         if listing.seen is None or report.expected is None or listing.seen >= report.expected:
             return True
         chosen = self.transport_of(report.store_id)
-        left = client.count(report.entity, report.window, chosen)
+        left = _count(client, report, chosen)
         if left is not None and listing.seen >= left:
             return True
         report.problems.append(
@@ -275,25 +272,43 @@ class ShopifySync:
         report.watermark_at = moved
 
 
-def _missing_scopes(store_id: str, entity: Entity, scopes: frozenset[str]) -> list[str]:
-    """What the token may not see, that only makes a mirror smaller.
+def _scopes(client: ShopifyClient, report: MirrorReport) -> frozenset[str]:
+    """What the token may see; what is missing that only makes a mirror smaller is noted.
 
     Raises:
         Misconfigured: it may not see the entity at all.
     """
+    entity = report.entity
+    try:
+        scopes = client.scopes()
+    except Rejected as error:
+        report.note(f"the shop does not tell what the token may see ({error})")
+        return frozenset()
     if not scopes & {f"read_{entity}", f"write_{entity}"}:
         raise Misconfigured(
-            f"ECAUTO_SHOPIFY__STORES: the token of {store_id} lacks the scope read_{entity}:"
-            " grant it to the app in Shopify's admin"
+            f"ECAUTO_SHOPIFY__STORES: the token of {report.store_id} lacks the scope"
+            f" read_{entity}: grant it to the app in Shopify's admin"
         )
-    if entity is Entity.ORDERS and "read_all_orders" not in scopes:
-        return [_ONLY_RECENT]
-    return []
+    if entity is Entity.ORDERS and ALL_ORDERS not in scopes:
+        report.note(
+            f"the token lacks the scope {ALL_ORDERS}: Shopify shows the orders of the last 60 days"
+            " only"
+        )
+    return scopes
+
+
+def _count(client: ShopifyClient, report: MirrorReport, chosen: Transport | None) -> int | None:
+    """How many records the listing should give; None when the shop does not tell."""
+    try:
+        return client.count(report.entity, report.window, chosen)
+    except Rejected as error:
+        report.note(f"the shop does not tell how many {report.entity} there are ({error})")
+        return None
 
 
 def _visible(entity: Entity, scopes: frozenset[str], now: datetime) -> Window:
     """What the shop shows us at all."""
-    if entity is Entity.ORDERS and "read_all_orders" not in scopes:
+    if entity is Entity.ORDERS and ALL_ORDERS not in scopes:
         return Window(created_since=now - RECENT_ORDERS)
     return EVERYTHING
 

@@ -60,10 +60,13 @@ class Deletes:
 
     def certify(self, report: MirrorReport) -> None:
         """Count both sides; where they differ, compare the ids and count once more."""
-        self._count(report)
-        if self._should_compare(report):
-            self._compare_ids(report)
+        try:
             self._count(report)
+            if self._should_compare(report):
+                self._compare_ids(report)
+                self._count(report)
+        except Rejected as error:
+            report.note(f"the shop does not tell how many {report.entity} it has ({error})")
         self.states.update(
             report.store_id,
             report.entity,

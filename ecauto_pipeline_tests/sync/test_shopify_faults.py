@@ -282,6 +282,22 @@ def test_a_token_without_the_scope_stops_the_store(
         rig.sync(Entity.PRODUCTS)
 
 
+@pytest.mark.parametrize("untold", ["access_scopes", "Count$", "events$"])
+def test_a_shop_that_does_not_tell_everything_is_mirrored_all_the_same(
+    untold: str, rig: MirrorRig
+) -> None:
+    rig.sync(Entity.PRODUCTS)
+    refusal = '{"errors": [{"message": "not here", "extensions": {"code": "undefinedField"}}]}'
+    status = 404 if untold == "access_scopes" else 200
+    rig.faulty(Fault(match=untold, kind=FaultKind.BODY, status=status, text=refusal))
+    rig.later(hours=1)
+    rig.shop().edit_random(5, Entity.PRODUCTS)
+    report = rig.sync(Entity.PRODUCTS)
+    assert "does not tell" in report.notes[0] or "tells of no deletions" in report.notes[0]
+    assert report.problems == []
+    rig.agrees(entities=[Entity.PRODUCTS])
+
+
 def test_a_wrong_token_stops_the_store_and_is_not_shown(
     url: str, tmp_path: Path, clock: FakeClock
 ) -> None:
