@@ -1,5 +1,6 @@
 """Reading what Shopify wrote, strictly: single values, and columns by a table of where they are."""
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -115,6 +116,14 @@ def _storable(value: str) -> str:
 
 def word(value: object, field: str) -> str | None:
     """A member of an enumeration, in lower case; GraphQL shouts."""
+    if not isinstance(value, str):
+        raise Unreadable(f"{field} is no text")
+    return _lower(value, field)
+
+
+@functools.lru_cache(maxsize=1024)
+def _lower(value: str, field: str) -> str | None:
+    """Looked up, as the same few come again and again."""
     found = text(value, field)
     return found and found.lower()
 

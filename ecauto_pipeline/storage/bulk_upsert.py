@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import psycopg2
+from sqlalchemy.dialects import sqlite
 
+from ecauto_pipeline.storage.database import insert_into
 from ecauto_pipeline.storage.storable import is_storable, storable_json, storable_text
 from ecauto_pipeline.storage.tables import Money, UtcDateTime
 
@@ -78,8 +78,9 @@ def _statement(
     columns = [column for column in table.c if column.name in names]
     if unknown := names.difference(table.c.keys()):
         raise ValueError(f"{table.name} has no column {min(unknown)}")
-    dialect = psycopg2.dialect() if is_postgres else sqlite.dialect()
-    insert = (_postgres_insert if is_postgres else _sqlite_insert)(table, columns)
+    dialect = _postgres_dialect() if is_postgres else sqlite.dialect()
+    insert = insert_into(dialect, table)
+    insert = (_from_json if is_postgres else _from_tuples)(insert, columns)
     given = insert.excluded
     changes: dict[str, sa.ColumnElement[Any]] = {
         column.name: given[column.name] for column in columns if not column.primary_key
@@ -99,20 +100,25 @@ def _statement(
     )
 
 
-def _sqlite_insert(table: sa.Table, columns: Sequence[sa.Column[Any]]) -> sqlite.Insert:
+def _postgres_dialect() -> sa.Dialect:
+    from sqlalchemy.dialects.postgresql import psycopg2  # noqa: PLC0415 - not loaded for SQLite
+
+    return psycopg2.dialect()
+
+
+def _from_tuples(insert: Any, columns: Sequence[sa.Column[Any]]) -> Any:
     """With a placeholder a column, in the order of the table."""
-    return sqlite.insert(table).values({each.name: sa.bindparam(each.name) for each in columns})
+    return insert.values({each.name: sa.bindparam(each.name) for each in columns})
 
 
-def _postgres_insert(table: sa.Table, columns: Sequence[sa.Column[Any]]) -> postgresql.Insert:
+def _from_json(insert: Any, columns: Sequence[sa.Column[Any]]) -> Any:
     """Of what is in the JSON text, which the server reads as these types."""
     given = (
         sa.func.json_to_recordset(sa.bindparam("rows", type_=sa.Text))
         .table_valued(*(sa.column(each.name, each.type) for each in columns))
         .render_derived("given", with_types=True)
     )
-    names = [each.name for each in columns]
-    return postgresql.insert(table).from_select(names, sa.select(*given.c))
+    return insert.from_select([each.name for each in columns], sa.select(*given.c))
 
 
 def _converter(kind: sa.types.TypeEngine[Any], *, is_postgres: bool) -> ConvertColumn | None:

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ecauto_pipeline.errors import DatabaseUnusable
 from ecauto_pipeline.storage.file_lock import locked_file
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a SQLite writer waits for its turn before it fails."""
@@ -100,6 +102,18 @@ def first_line(error: DBAPIError) -> str:
     return str(error.orig).strip().partition("\n")[0]
 
 
+def insert_into(dialect: sa.Dialect, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+    """An INSERT that can tell what to do on a conflict; the databases' own ones are alike in it.
+
+    Only the one that is used is imported: PostgreSQL's takes as long as all of SQLite's.
+    """
+    if dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # noqa: PLC0415
+    return insert(table)
+
+
 def upsert(
     connection: sa.Connection,
     table: sa.Table,
@@ -110,10 +124,9 @@ def upsert(
     """Insert the rows; where the primary key is there, overwrite `update` (default: all given)."""
     if not rows:
         return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     keys = [column.name for column in table.primary_key]
     changed = list(update) if update is not None else [name for name in rows[0] if name not in keys]
-    statement = insert(table)
+    statement = insert_into(connection.dialect, table)
     statement = (
         statement.on_conflict_do_update(
             index_elements=keys, set_={name: statement.excluded[name] for name in changed}

@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.shopify import BadRecord, Entity, Shape
 from ecauto_pipeline.storage.chunks import chunks
-from ecauto_pipeline.storage.database import reading
+from ecauto_pipeline.storage.database import insert_into, reading
 from ecauto_pipeline.storage.shopify_tables import dead_letters
 from ecauto_pipeline.storage.storable import storable, storable_text
 
@@ -156,7 +155,7 @@ def _values(bad: BadRecord) -> dict[str, Any]:
 
 
 def _upsert(dialect: sa.Dialect) -> sa.Insert:
-    insert = (postgresql.insert if dialect.name == "postgresql" else sqlite.insert)(dead_letters)
+    insert = insert_into(dialect, dead_letters)
     newest = ("shape", "payload", "reason", "last_seen_at")
     return insert.on_conflict_do_update(
         index_elements=["store_id", "entity", "record_id"],

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.storage import database
@@ -214,10 +213,9 @@ class RateBuckets:
         """A power cut may cost the last bookings: a short burst, for ten times the speed."""
         return [sa.func.set_config("synchronous_commit", "off", True)] if self._is_postgres else []  # noqa: FBT003
 
-    def _configure_statement(self) -> sqlite.Insert | postgresql.Insert:
-        insert = postgresql.insert if self._is_postgres else sqlite.insert
+    def _configure_statement(self) -> sa.Insert:
         rate, size = _number("rate"), _number("size")
-        statement = insert(rate_buckets).values(
+        statement = database.insert_into(self._engine.dialect, rate_buckets).values(
             bucket=sa.bindparam("name"),
             per_second=rate,
             burst=size,
@@ -267,7 +265,6 @@ class RateWindows:
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
-        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     def take(self, bucket: str, window_start: datetime, limit: int, cost: int = 1) -> bool:
         """Count `cost` in the window, if that leaves it within its limit."""
@@ -295,7 +292,7 @@ class RateWindows:
         self._write(new, begins, new.excluded.used, more)
 
     def _new(self, bucket: str, window_start: datetime, used: int) -> Any:
-        return self._insert(rate_windows).values(
+        return database.insert_into(self._engine.dialect, rate_windows).values(
             bucket=bucket, window_start=window_start, used=used, updated_at=self._clock.now()
         )
 

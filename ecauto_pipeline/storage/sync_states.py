@@ -5,11 +5,10 @@ from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.shopify import Entity, SyncState
-from ecauto_pipeline.storage.database import reading
+from ecauto_pipeline.storage.database import insert_into, reading
 from ecauto_pipeline.storage.shopify_tables import sync_state
 
 FORWARD_ONLY = frozenset({"watermark_at", "deletes_until"})
@@ -65,8 +64,7 @@ def _state(row: sa.Row[Any]) -> SyncState:
 
 
 def _upsert(dialect: sa.Dialect, values: dict[str, Any], guarded: frozenset[str]) -> sa.Insert:
-    is_postgres = dialect.name == "postgresql"
-    insert = (postgresql.insert if is_postgres else sqlite.insert)(sync_state).values(values)
+    insert = insert_into(dialect, sync_state).values(values)
     changes = {
         name: _later(insert.excluded[name], sync_state.c[name])
         if name in guarded

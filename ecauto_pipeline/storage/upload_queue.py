@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.uploads import LIVE, Content, QueueStatus, Slots
-from ecauto_pipeline.storage.database import reading
+from ecauto_pipeline.storage.database import insert_into, reading
 from ecauto_pipeline.storage.tables import UtcDateTime, listings, products, upload_queue
 
 PLATFORM = "base"
@@ -64,9 +63,8 @@ class UploadQueue:
             sa.literal(QueueStatus.PENDING.value),
             sa.literal(self._clock.now(), UtcDateTime),
         ).where(sa.true())  # SQLite would read ON CONFLICT as a join's condition
-        is_postgres = self._engine.dialect.name == "postgresql"
         insert = (
-            (postgresql.insert if is_postgres else sqlite.insert)(upload_queue)
+            insert_into(self._engine.dialect, upload_queue)
             .from_select([*names, "scheduled_time", "status", "created_at"], rows)
             .on_conflict_do_nothing()
         )

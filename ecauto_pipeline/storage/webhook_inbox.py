@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.webhooks import ReceivedWebhook
 from ecauto_pipeline.storage.chunks import chunks
-from ecauto_pipeline.storage.database import reading
+from ecauto_pipeline.storage.database import insert_into, reading
 from ecauto_pipeline.storage.shopify_tables import webhook_inbox
 from ecauto_pipeline.storage.storable import storable_text
 
@@ -32,9 +31,8 @@ class WebhookInbox:
         values: dict[str, Any] = {column.name: getattr(webhook, column.name) for column in _COLUMNS}
         values["body"] = storable_text(webhook.body)
         with self._engine.begin() as connection:
-            is_postgres = connection.dialect.name == "postgresql"
-            insert = (postgresql.insert if is_postgres else sqlite.insert)(webhook_inbox)
-            statement = insert.values(values).on_conflict_do_nothing(index_elements=["webhook_id"])
+            insert = insert_into(connection.dialect, webhook_inbox).values(values)
+            statement = insert.on_conflict_do_nothing(index_elements=["webhook_id"])
             return connection.execute(statement).rowcount == 1
 
     def pending(self, limit: int) -> list[ReceivedWebhook]:
