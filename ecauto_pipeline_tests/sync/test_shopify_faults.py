@@ -28,6 +28,9 @@ STORMS = [
     FaultKind.DROP_AFTER,
     FaultKind.EMPTY_PAGE,
 ]
+WAITS = {FaultKind.THROTTLE_429, FaultKind.THROTTLED_200}
+"""Not with PostgreSQL, whose own clock counts for quotas: it does not go on when a test waits."""
+
 SHARE = 0.2
 
 
@@ -38,12 +41,14 @@ def rig(url: str, tmp_path: Path, clock: FakeClock) -> Iterator[MirrorRig]:
         yield rig
 
 
-def storm(share: float = SHARE) -> list[Fault]:
+def storm(rig: MirrorRig, share: float = SHARE) -> list[Fault]:
     """Every kind of fault, on that share of all answers in sum."""
     rest = 1.0
     faults: list[Fault] = []
-    for kind in STORMS:
-        one = share / len(STORMS) / rest
+    is_sqlite = rig.engine.dialect.name == "sqlite"
+    kinds = [kind for kind in STORMS if is_sqlite or kind not in WAITS]
+    for kind in kinds:
+        one = share / len(kinds) / rest
         faults.append(Fault(match="shopify|/admin/", kind=kind, share=one))
         rest *= 1 - one
     return faults
@@ -67,7 +72,7 @@ def test_after_a_storm_the_next_run_makes_the_mirror_equal(
     shop = a_shop(clock, customers=300, products=30, orders=120)
     with mirrors_rigged([shop], url, tmp_path, clock, transport=transport) as rig:
         for _ in range(4):
-            rig.faulty(*storm())
+            rig.faulty(*storm(rig))
             stormy_runs(rig)
             rig.later(hours=1)
             shop.edit_random(20)
@@ -99,7 +104,7 @@ def test_with_everything_at_once_the_next_run_makes_the_mirror_equal(
         for _ in range(3):
             shop.hold_back(dice.randrange(300))
             shop.before_page = disturb
-            rig.faulty(*storm())
+            rig.faulty(*storm(rig))
             stormy_runs(rig)
             rig.later(minutes=dice.randrange(90))
         shop.before_page = None
