@@ -1,6 +1,6 @@
 """The inventory sync from one command: the Amazon half, the BASE half, a report on both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from ecauto_pipeline.domain.amazon import Fact
 from ecauto_pipeline.domain.base_shop import Kind
 from ecauto_pipeline.domain.freshness import Scope
 from ecauto_pipeline.errors import Misconfigured
-from ecauto_pipeline.launch import JobRun, run_job
+from ecauto_pipeline.launch import JobRun, plain_values, run_job
 from ecauto_pipeline.partitions import account_range_tags, range_tags
 from ecauto_pipeline.pipeline import Pipeline
 from ecauto_pipeline.run_report import SyncReport, WriteStep
@@ -92,7 +92,7 @@ def _refresh(
         )
         _note_run(run, report)
         for observation in run.observations:
-            _fill(report.cache, _values(observation.metadata))
+            _fill(report.cache, plain_values(observation.metadata))
     for event in watermarks(pipeline.products):
         instance.report_runless_asset_event(event)
 
@@ -123,7 +123,7 @@ def _write(
     for kind in options.kinds:
         report.steps.append("visibility" if kind == Kind.VISIBILITY else "prices")
     for event in run.materializations:
-        steps[event.asset_key].add(_values(event.metadata))
+        steps[event.asset_key].add(plain_values(event.metadata))
 
 
 def _amazon_job(options: SyncOptions) -> str:
@@ -151,8 +151,3 @@ def _fill(step: object, numbers: dict[str, Any]) -> None:
     for name, value in numbers.items():
         if hasattr(step, name):
             setattr(step, name, value)
-
-
-def _values(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The plain values behind Dagster's metadata."""
-    return {name: getattr(value, "value", value) for name, value in metadata.items()}

@@ -132,6 +132,11 @@ def run_job(
     )
 
 
+def plain_values(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain values behind Dagster's metadata."""
+    return {name: getattr(value, "value", value) for name, value in metadata.items()}
+
+
 def _error(result: dg.ExecuteInProcessResult) -> tuple[str, str]:
     for event in result.all_events:
         data: Any = event.event_specific_data

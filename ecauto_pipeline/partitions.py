@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -75,15 +75,16 @@ GOING_ON = [
 """The states of a run that is not over: another one for the same partitions has to wait."""
 
 
-def caught_up(state: SyncState) -> datetime | None:
-    """Up to when the days of a mirror are materialized; None if it was never complete.
+def first_day_due(state: SyncState, today: date) -> date:
+    """The first day that a run which catches up is over: that of the last sync, or today.
 
     The watermark alone would not do: it is the newest record's, so that each run over a store that
     has rested for a year would materialize all days of that year.
     """
     if state.watermark_at is None:
-        return None
-    return max(state.watermark_at, state.synced_at or state.watermark_at)
+        return today
+    last = max(state.watermark_at, state.synced_at or state.watermark_at)
+    return min(last.astimezone(JAPAN).date(), today)
 
 
 def store_days_tags(

@@ -1,20 +1,19 @@
 """What is launched by the clock, in Japan time; a job whose last run still goes on is skipped."""
 
-from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from ecauto_pipeline import jobs
 from ecauto_pipeline.domain.asin import SHARDS
-from ecauto_pipeline.domain.shopify import Entity
+from ecauto_pipeline.domain.shopify import Entity, SyncState
 from ecauto_pipeline.partitions import (
     ALL_SHARDS,
     GOING_ON,
     JAPAN,
     STORE,
     account_range_tags,
-    caught_up,
+    first_day_due,
     range_tags,
     store_days_tags,
 )
@@ -117,12 +116,12 @@ def shopify_schedule(entity: Entity) -> dg.ScheduleDefinition:
         with opened_pipeline() as pipeline:
             mirrors = pipeline.mirrors
             stores = mirrors.store_ids()
-            since = {store: caught_up(mirrors.states.get(store, entity)) for store in stores}
+            states = {store: mirrors.states.get(store, entity) for store in stores}
         going_on = context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=GOING_ON))
         busy = {run.tags.get(STORE) for run in going_on}
         requests = [
-            increment_request(context, entity, store, since[store])
-            for store in stores
+            increment_request(context, state)
+            for store, state in states.items()
             if store not in busy
         ]
         return requests or dg.SkipReason("no Shopify store is configured, or all are being synced")
@@ -130,16 +129,14 @@ def shopify_schedule(entity: Entity) -> dg.ScheduleDefinition:
     return tick
 
 
-def increment_request(
-    context: dg.ScheduleEvaluationContext, entity: Entity, store: str, since: datetime | None
-) -> dg.RunRequest:
+def increment_request(context: dg.ScheduleEvaluationContext, state: SyncState) -> dg.RunRequest:
     """The run that catches up with a store, over the days since it last did to today."""
     today = context.scheduled_execution_time.astimezone(JAPAN).date()
-    first = min(since.astimezone(JAPAN).date(), today) if since else today
-    config = {"ops": {f"shopify_{entity}": {"config": {"mode": "increment"}}}}
+    first = first_day_due(state, today)
+    config = {"ops": {f"shopify_{state.entity}": {"config": {"mode": "increment"}}}}
     return dg.RunRequest(
-        run_key=f"{context.scheduled_execution_time:%Y%m%dT%H%M}/{store}",
-        tags=store_days_tags(context.instance, store, first, today),
+        run_key=f"{context.scheduled_execution_time:%Y%m%dT%H%M}/{state.store_id}",
+        tags=store_days_tags(context.instance, state.store_id, first, today),
         run_config=config,
     )
 

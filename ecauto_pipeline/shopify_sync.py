@@ -10,8 +10,8 @@ import dagster as dg
 
 from ecauto_pipeline.domain.shopify import Entity
 from ecauto_pipeline.errors import EcautoError, Misconfigured
-from ecauto_pipeline.launch import run_job
-from ecauto_pipeline.partitions import FIRST_DAY, JAPAN, caught_up, store_days_tags
+from ecauto_pipeline.launch import plain_values, run_job
+from ecauto_pipeline.partitions import FIRST_DAY, JAPAN, first_day_due, store_days_tags
 from ecauto_pipeline.pipeline import Pipeline
 
 
@@ -130,10 +130,7 @@ def _mirror(
     )
     report.runs[f"{store_id}/{entity}"] = run.run_id
     for observation in run.observations:
-        numbers = {
-            name: getattr(value, "value", value) for name, value in observation.metadata.items()
-        }
-        report.stores.setdefault(store_id, {})[str(entity)] = numbers
+        report.stores.setdefault(store_id, {})[str(entity)] = plain_values(observation.metadata)
     if not run.succeeded:
         errors.append(run.error)
         report.problems.append(str(run.error))
@@ -146,10 +143,9 @@ def _days(
     today = pipeline.clock.now().astimezone(JAPAN).date()
     if options.first_day is not None:
         return options.first_day, min(options.last_day or today, today)
-    since = caught_up(pipeline.mirrors.states.get(store_id, entity))
-    if options.full or since is None:
+    if options.full:
         return today, today
-    return min(since.astimezone(JAPAN).date(), today), today
+    return first_day_due(pipeline.mirrors.states.get(store_id, entity), today), today
 
 
 def _told(numbers: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from ecauto_pipeline import sensors
 from ecauto_pipeline.definitions import defs
-from ecauto_pipeline.domain.shopify import Entity
+from ecauto_pipeline.domain.shopify import Entity, SyncState
 from ecauto_pipeline.domain.webhooks import ReceivedWebhook
 from ecauto_pipeline.partitions import RANGE_END, RANGE_START, STORE, store_days_tags
 from ecauto_pipeline.schedules import SHOPIFY_TIMES, increment_request
@@ -164,7 +164,8 @@ def test_days_begin_at_midnight_in_japan(
     time = datetime.fromisoformat(at).replace(tzinfo=UTC)
     reached = datetime.fromisoformat(since).replace(tzinfo=UTC) if since else None
     with dg.build_schedule_context(here.instance, time) as context:
-        request = increment_request(context, Entity.ORDERS, FIRST, reached)
+        state = SyncState(FIRST, Entity.ORDERS, watermark_at=reached)
+        request = increment_request(context, state)
     assert (
         request.tags.items()
         >= {

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any, Literal, TypeVar, cast
 
 import httpx
@@ -33,6 +32,7 @@ from ecauto_pipeline.errors import (
     Throttled,
     Unavailable,
 )
+from ecauto_pipeline.setting_types import is_loopback
 
 FIRST_GUESS = 100.0
 """Points reserved for a GraphQL document until its first answer names them."""
@@ -310,15 +310,10 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 def _is_safe(url: str) -> bool:
     """Whether nobody on the way can read along: https, or this machine."""
     try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+        scheme = httpx.URL(url).scheme
+        return scheme == "https" or (scheme == "http" and is_loopback(url))
+    except (httpx.InvalidURL, ValueError):
         return False
-    if parsed.scheme != "http":
-        return parsed.scheme == "https"
-    try:
-        return ip_address(parsed.host).is_loopback
-    except ValueError:
-        return parsed.host == "localhost"
 
 
 def _codes(errors: list[dict[str, Any]]) -> list[str]:

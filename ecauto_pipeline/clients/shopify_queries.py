@@ -220,7 +220,9 @@ mutation ($query: String!) {
 """
 """Start a bulk operation; grouped children would only cost Shopify time."""
 
-_BULK_OPERATION = """
+BULK_STATUS = """
+query ($id: ID!) {
+  bulkOperation(id: $id) {
     id
     type
     status
@@ -232,21 +234,10 @@ _BULK_OPERATION = """
     partialDataUrl
     createdAt
     completedAt
-"""
-
-BULK_STATUS = f"""
-query ($id: ID!) {{
-  bulkOperation(id: $id) {{ {_BULK_OPERATION} }}
-}}
+  }
+}
 """
 """How far a bulk operation is, and where its file lies."""
-
-BULK_RUNNING = f"""
-query {{
-  bulkOperations(first: 25, sortKey: CREATED_AT, reverse: true) {{ nodes {{ {_BULK_OPERATION} }} }}
-}}
-"""
-"""The latest bulk operations of this app, the newest first."""
 
 
 def search_text(entity: Entity, window: Window) -> str | None:

@@ -16,6 +16,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from ecauto_pipeline.storage.chunks import chunks
 from ecauto_pipeline.storage.database import insert_into
 from ecauto_pipeline.storage.storable import is_storable, storable_json, storable_text
 from ecauto_pipeline.storage.tables import Money, UtcDateTime
@@ -63,8 +64,7 @@ def bulk_upsert(
     is_postgres = connection.dialect.name == "postgresql"
     for names, group in groups.items():
         statement = _statement(table, names, is_postgres=is_postgres, guarded=guarded)
-        for start in range(0, len(group), CHUNK_ROWS):
-            chunk = group[start : start + CHUNK_ROWS]
+        for chunk in chunks(group, CHUNK_ROWS):
             if is_postgres:
                 connection.exec_driver_sql(statement.text, {"rows": statement.json(chunk)})
             else:

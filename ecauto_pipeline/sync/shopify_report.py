@@ -8,7 +8,7 @@ from typing import Any
 
 from ecauto_pipeline.domain.shopify import Depth, Entity, Page, Record, Transport, Window
 
-JAPAN = timedelta(hours=9)
+JAPAN_OFFSET = timedelta(hours=9)
 """Partitions are days in Japan, where no clock is ever changed."""
 
 
@@ -45,7 +45,7 @@ class MirrorReport:
         self.pages += 1
         self.read += len(page.records)
         self.bad += len(page.bad)
-        days = Counter((record.updated_at + JAPAN).date() for record in page.records)
+        days = Counter((record.updated_at + JAPAN_OFFSET).date() for record in page.records)
         self.days.update({day.isoformat(): count for day, count in days.items()})
 
     def note(self, note: str) -> None:

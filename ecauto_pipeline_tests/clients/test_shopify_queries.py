@@ -22,7 +22,6 @@ from graphql import (
 
 from ecauto_pipeline.clients.shopify_queries import (
     BULK_RUN,
-    BULK_RUNNING,
     BULK_STATUS,
     COUNT,
     DELETIONS,
@@ -57,7 +56,6 @@ DOCUMENTS = {
     "deletions": DELETIONS,
     "bulk run": BULK_RUN,
     "bulk status": BULK_STATUS,
-    "bulk running": BULK_RUNNING,
     **BULK,
 }
 
