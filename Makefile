@@ -27,9 +27,9 @@ bench: setup-dev
 
 # The last one runs without the fence and succeeds only if it sees duplicates.
 chaos: setup-dev
-	@$(BIN)/python -m ecauto_pipeline_tests.chaos --uploads 2000 --kills 200 --stops 200 --database sqlite
-	@$(BIN)/python -m ecauto_pipeline_tests.chaos --uploads 2000 --kills 200 --stops 200 --database postgres
-	@$(BIN)/python -m ecauto_pipeline_tests.chaos --uploads 2000 --kills 200 --stops 200 --no-fence
+	@$(BIN)/python -m ecauto_pipeline_tests.chaos.storm --uploads 2000 --kills 200 --stops 200 --database sqlite
+	@$(BIN)/python -m ecauto_pipeline_tests.chaos.storm --uploads 2000 --kills 200 --stops 200 --database postgres
+	@$(BIN)/python -m ecauto_pipeline_tests.chaos.storm --uploads 2000 --kills 200 --stops 200 --no-fence
 
 setup: $(VENV)/installed
 

@@ -2,8 +2,9 @@
 
 import dagster as dg
 
-from ecauto_pipeline import jobs, loggers, resources, schedules, sensors
-from ecauto_pipeline.assets import amazon, base_shop, consistency, shopify, uploads
+from ecauto_pipeline.defs import jobs, resources, schedules, sensors
+from ecauto_pipeline.defs.assets import amazon, base_shop, consistency, shopify, uploads
+from ecauto_pipeline.defs.instance import loggers
 
 defs = dg.Definitions(
     assets=[*amazon.ALL, *base_shop.ALL, *uploads.ALL, *consistency.ALL, *shopify.ALL],

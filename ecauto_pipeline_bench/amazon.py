@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecauto_pipeline.domain.freshness import Scope
+from ecauto_pipeline.domain.amazon.freshness import Scope
+from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.sandbox.world import World
-from ecauto_pipeline.storage.product_files import ProductFiles
+from ecauto_pipeline.storage.amazon.product_files import ProductFiles
 from ecauto_pipeline.sync.progress import Silent
 from ecauto_pipeline_bench.rows import Row
 from ecauto_pipeline_bench.workspace import pipeline_with

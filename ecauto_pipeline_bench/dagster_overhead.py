@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import dagster as dg
 
-from ecauto_pipeline.inventory_sync import SyncOptions, sync_inventory
-from ecauto_pipeline.sandbox.world import World
+from ecauto_pipeline.cli.inventory_sync import SyncOptions, sync_inventory
+from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline_bench.rows import Row
 from ecauto_pipeline_bench.workspace import pipeline_with
 

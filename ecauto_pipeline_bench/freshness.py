@@ -4,8 +4,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from ecauto_pipeline.domain.freshness import Scope
-from ecauto_pipeline.sandbox.world import World
+from ecauto_pipeline.domain.amazon.freshness import Scope
+from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline_bench.rows import Row
 from ecauto_pipeline_bench.workspace import pipeline_with
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from ecauto_pipeline.domain.shopify import Entity
-from ecauto_pipeline.launch import open_instance
-from ecauto_pipeline.pipeline import Pipeline
-from ecauto_pipeline.shopify_sync import MirrorOptions, MirrorsReport, mirror_stores
+from ecauto_pipeline.cli.launch import open_instance
+from ecauto_pipeline.cli.shopify_sync import MirrorOptions, MirrorsReport, mirror_stores
+from ecauto_pipeline.domain.shopify.mirror import Entity
+from ecauto_pipeline.wiring.pipeline import Pipeline
 
 ROUNDS = 5
 OPTIONS = MirrorOptions(entity=Entity.CUSTOMERS)

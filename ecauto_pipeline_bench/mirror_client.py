@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from ecauto_pipeline.clock import SystemClock
-from ecauto_pipeline.domain.shopify import Entity
-from ecauto_pipeline.mirrors import Mirrors
-from ecauto_pipeline.redaction import Redactor
-from ecauto_pipeline.settings import Settings, ShopifySettings, ShopifyStore
+from ecauto_pipeline.domain.shopify.mirror import Entity
+from ecauto_pipeline.settings.model import Settings, ShopifySettings, ShopifyStore
+from ecauto_pipeline.settings.redaction import Redactor
 from ecauto_pipeline.storage import database, migrate
 from ecauto_pipeline.sync.progress import Silent
+from ecauto_pipeline.wiring.shopify import Mirrors
 from ecauto_pipeline_bench.usage import tell
 
 STORE = "bench"

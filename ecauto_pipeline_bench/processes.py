@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.sandbox.shopify_shop import ShopifyShop
+from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import Request, Response
-from ecauto_pipeline.sandbox.world import World
 
 PROJECT = Path(__file__).resolve().parent.parent
 STORE = "bench"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ecauto_pipeline.clients.shopify_queries import PAGE
-from ecauto_pipeline.domain.shopify import Entity
+from ecauto_pipeline.clients.shopify.queries import PAGE
+from ecauto_pipeline.domain.shopify.mirror import Entity
 from ecauto_pipeline_bench.databases import Databases, databases
 from ecauto_pipeline_bench.processes import PROJECT, STORE, Store, Taken, median, taken, told
 from ecauto_pipeline_bench.rows import Row

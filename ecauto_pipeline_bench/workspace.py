@@ -10,10 +10,10 @@ from typing import Literal
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from ecauto_pipeline.domain.asin import shard_of
-from ecauto_pipeline.pipeline import Pipeline
-from ecauto_pipeline.settings import AmazonSettings, BaseAccount, BaseShopSettings, Settings
+from ecauto_pipeline.domain.amazon.asin import shard_of
+from ecauto_pipeline.settings.model import AmazonSettings, BaseAccount, BaseShopSettings, Settings
 from ecauto_pipeline.storage.tables import listings, products
+from ecauto_pipeline.wiring.pipeline import Pipeline
 
 ACCOUNTS = ("shop_1", "shop_2")
 

@@ -11,18 +11,18 @@ import dagster as dg
 import pytest
 
 from ecauto_pipeline.clock import SystemClock
-from ecauto_pipeline.domain.shopify import Entity
-from ecauto_pipeline.mirrors import Mirrors
-from ecauto_pipeline.partitions import JAPAN
-from ecauto_pipeline.redaction import Redactor
+from ecauto_pipeline.defs.partitions import JAPAN
+from ecauto_pipeline.domain.shopify.mirror import Entity
+from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.sandbox.world import World
-from ecauto_pipeline.settings import Settings, load_settings
+from ecauto_pipeline.settings.model import Settings, load_settings
+from ecauto_pipeline.settings.redaction import Redactor
 from ecauto_pipeline.storage import database
-from ecauto_pipeline_tests.assets.runs import Runs
+from ecauto_pipeline.wiring.shopify import Mirrors
+from ecauto_pipeline_tests.defs.runs import Runs
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.program import settings_for, stores_setting
-from ecauto_pipeline_tests.sync.mirror_rig import MirrorRig, a_shop
+from ecauto_pipeline_tests.sync.shopify.rig import MirrorRig, a_shop
 
 STORES = ("shop-a", "shop-b")
 

@@ -13,11 +13,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from ecauto_pipeline.cli.demonstration import sandbox_environment
 from ecauto_pipeline.clock import SystemClock
-from ecauto_pipeline.demonstration import sandbox_environment
-from ecauto_pipeline.sandbox.demo_v1 import write_demo_v1
+from ecauto_pipeline.sandbox.demo.v1 import write_demo_v1
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.sandbox.shopify_shop import ShopifyShop
+from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 
 COMMAND = Path(sys.executable).with_name("ecauto")
 MULTIPLIER = 1000

@@ -8,7 +8,7 @@ import click
 import pytest
 
 import ecauto_pipeline
-from ecauto_pipeline.cli import cli
+from ecauto_pipeline.cli.main import cli
 
 PACKAGE = Path(ecauto_pipeline.__file__).parent
 README = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")

@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from ecauto_pipeline.cli.launch import PROJECT
 from ecauto_pipeline.clock import SystemClock
-from ecauto_pipeline.launch import PROJECT
-from ecauto_pipeline.partitions import ALL_SHARDS, RANGE_END, RANGE_START
-from ecauto_pipeline.sandbox.demo_listings import demo_items
+from ecauto_pipeline.defs.partitions import ALL_SHARDS, RANGE_END, RANGE_START
+from ecauto_pipeline.sandbox.amazon.world import World
+from ecauto_pipeline.sandbox.demo.listings import demo_items
+from ecauto_pipeline.sandbox.demo.stores import demo_shopify_shops
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import demo_sandbox
-from ecauto_pipeline.sandbox.shopify_demo import demo_shopify_shops
-from ecauto_pipeline.sandbox.world import World
 from ecauto_pipeline_tests.mirrored import days, moment, partitions, today
 from ecauto_pipeline_tests.program import Gate, Program, expected_shops, shops, stores_setting
 

@@ -15,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.errors import NoProof, NotSent, NotServed, Throttled, Unavailable
-from ecauto_pipeline.redaction import Redactor
+from ecauto_pipeline.settings.redaction import Redactor
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 30
@@ -72,7 +72,7 @@ class JsonApi:
         self.host = httpx.URL(endpoint).netloc.decode()
         self.redactor = redactor or Redactor()
 
-    def send(  # noqa: PLR0913 - the parts of a request
+    def send(
         self,
         method: str,
         path: str,

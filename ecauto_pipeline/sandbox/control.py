@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ecauto_pipeline.sandbox.base_shop_state import Item, ShopState
+from ecauto_pipeline.sandbox.amazon.products import BuyFrom
+from ecauto_pipeline.sandbox.amazon.world import World
+from ecauto_pipeline.sandbox.base_shop.state import Item, ShopState
 from ecauto_pipeline.sandbox.faults import Faults, faults_from
-from ecauto_pipeline.sandbox.products import BuyFrom
-from ecauto_pipeline.sandbox.shopify_records import ENTITIES
-from ecauto_pipeline.sandbox.shopify_shop import ShopifyShop
+from ecauto_pipeline.sandbox.shopify.records import ENTITIES
+from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import Request, Response, json_response
-from ecauto_pipeline.sandbox.world import World
 
 PREFIX = "/sandbox/"
 JOURNAL_LENGTH = 200_000

@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import cast
 
 from ecauto_pipeline.clock import Clock, SystemClock
-from ecauto_pipeline.sandbox import amazon, base_shop, shopify_api
-from ecauto_pipeline.sandbox.amazon import AmazonApi, AmazonCredentials
-from ecauto_pipeline.sandbox.base_shop import BaseShopApi
-from ecauto_pipeline.sandbox.base_shop_state import Item, ShopSeed, ShopState
+from ecauto_pipeline.sandbox.amazon import api as amazon
+from ecauto_pipeline.sandbox.amazon.api import AmazonApi, AmazonCredentials
+from ecauto_pipeline.sandbox.amazon.world import World
+from ecauto_pipeline.sandbox.base_shop import api as base_shop
+from ecauto_pipeline.sandbox.base_shop.api import BaseShopApi
+from ecauto_pipeline.sandbox.base_shop.state import Item, ShopSeed, ShopState
 from ecauto_pipeline.sandbox.control import DROPPED, PREFIX, Call, Control, Journal
-from ecauto_pipeline.sandbox.demo_listings import demo_items, demo_shops
+from ecauto_pipeline.sandbox.demo.listings import demo_items, demo_shops
+from ecauto_pipeline.sandbox.demo.stores import demo_shopify_shops
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind, Faults, play, read_faults
-from ecauto_pipeline.sandbox.shopify_api import FIXED_HERE, PREFIXES, ShopifyApi
-from ecauto_pipeline.sandbox.shopify_demo import demo_shopify_shops
-from ecauto_pipeline.sandbox.shopify_shop import ShopifyShop
+from ecauto_pipeline.sandbox.shopify import api as shopify_api
+from ecauto_pipeline.sandbox.shopify.api import FIXED_HERE, PREFIXES, ShopifyApi
+from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import Request, Response, encode, file_parts, read_request
-from ecauto_pipeline.sandbox.world import World
 
 HOST = "127.0.0.1"
 MOVE_EVERY_SECONDS = 3600
@@ -265,7 +267,7 @@ class _Connection(socketserver.StreamRequestHandler):
             server.closed(self.connection)
 
 
-def demo_sandbox(  # noqa: PLR0913 - those of `Sandbox`
+def demo_sandbox(
     port: int = 0,
     asins: int = 411,
     *,

@@ -4,10 +4,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ecauto_pipeline.domain.screening import Product, Screening, ScreeningRules, Verdict, screen
-from ecauto_pipeline.domain.uploads import Content
-from ecauto_pipeline.storage.screenings import REFUSED, RELEASED, ScreeningStore
-from ecauto_pipeline.sync.upload import Accepted
+from ecauto_pipeline.domain.screening.rules import (
+    Product,
+    Screening,
+    ScreeningRules,
+    Verdict,
+    screen,
+)
+from ecauto_pipeline.domain.uploads.rules import Content
+from ecauto_pipeline.storage.screening.verdicts import REFUSED, RELEASED, ScreeningStore
+from ecauto_pipeline.sync.uploads.uploader import Accepted
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecauto_pipeline_tests.clients.shopify_rig import Rig, rigged
+from ecauto_pipeline_tests.clients.shopify.rig import Rig, rigged
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.scripted_server import ScriptedServer, scripted_server
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from ecauto_pipeline.sandbox.base_shop_state import ShopSeed
+from ecauto_pipeline.sandbox.base_shop.state import ShopSeed
 
 MARKETPLACE = "A1VC38T7YXB528"
 

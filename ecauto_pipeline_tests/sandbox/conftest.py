@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from ecauto_pipeline.sandbox.base_shop_state import ShopSeed
+from ecauto_pipeline.sandbox.amazon.world import World
+from ecauto_pipeline.sandbox.base_shop.state import ShopSeed
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.sandbox.world import World
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sandbox.callers import AmazonCaller, ShopCaller
-from ecauto_pipeline_tests.sandbox.shopify_rig import MakeRig, Rig
+from ecauto_pipeline_tests.sandbox.shopify.rig import MakeRig, Rig
 
 SHOPS = tuple(
     ShopSeed(f"account_{name}", f"shop-{name}", f"client-{name}", f"secret-{name}", f"first-{name}")

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from ecauto_pipeline.sandbox.amazon.world import FIRST_ASINS
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind, Faults, fault_from, read_faults
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.sandbox.world import FIRST_ASINS
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sandbox.callers import AmazonCaller, ShopCaller
 

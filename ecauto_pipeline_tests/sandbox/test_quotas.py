@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ecauto_pipeline.sandbox.amazon.world import FIRST_ASINS, World
 from ecauto_pipeline.sandbox.quotas import AMAZON_ALLOWANCES, ShopQuotas, TokenBuckets
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.sandbox.world import FIRST_ASINS, World
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sandbox.callers import AmazonCaller, ShopCaller
 from ecauto_pipeline_tests.sandbox.conftest import SHOPS

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from ecauto_pipeline.sandbox.amazon.world import FIRST_ASINS, World
 from ecauto_pipeline.sandbox.server import Sandbox, run_sandbox
-from ecauto_pipeline.sandbox.world import FIRST_ASINS, World
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sandbox.callers import AmazonCaller, ShopCaller
 

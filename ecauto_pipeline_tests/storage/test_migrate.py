@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from ecauto_pipeline.errors import DatabaseUnusable
 from ecauto_pipeline.storage import database, migrate
-from ecauto_pipeline.storage.shopify_tables import metadata
+from ecauto_pipeline.storage.shopify.tables import metadata
 
 
 @pytest.fixture

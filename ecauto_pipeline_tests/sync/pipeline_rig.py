@@ -8,15 +8,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ecauto_pipeline.domain.asin import shard_of
-from ecauto_pipeline.domain.freshness import Scope
-from ecauto_pipeline.pipeline import Pipeline
-from ecauto_pipeline.sandbox.base_shop_state import ShopSeed
+from ecauto_pipeline.domain.amazon.asin import shard_of
+from ecauto_pipeline.domain.amazon.freshness import Scope
+from ecauto_pipeline.sandbox.base_shop.state import ShopSeed
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.settings import AmazonSettings, BaseAccount, BaseShopSettings, load_settings
+from ecauto_pipeline.settings.model import (
+    AmazonSettings,
+    BaseAccount,
+    BaseShopSettings,
+    load_settings,
+)
 from ecauto_pipeline.storage.tables import listings, products
+from ecauto_pipeline.sync.amazon.report import RefreshReport
 from ecauto_pipeline.sync.progress import Progress, Silent
-from ecauto_pipeline.sync.refresh_report import RefreshReport
+from ecauto_pipeline.wiring.pipeline import Pipeline
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
 
 SHOPS = tuple(

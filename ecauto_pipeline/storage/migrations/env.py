@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from ecauto_pipeline.storage.shopify_tables import metadata
+from ecauto_pipeline.storage.shopify.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

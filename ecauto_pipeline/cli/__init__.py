@@ -1,0 +1,1 @@
+"""The `ecauto` command, and what it reports."""

@@ -1,0 +1,95 @@
+"""What the commands share: options, the opened pipeline, jobs run to their end, answers."""
+
+import json
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ecauto_pipeline.errors import Misconfigured
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from ecauto_pipeline.cli.launch import JobRun
+    from ecauto_pipeline.wiring.pipeline import Pipeline
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+account_option = click.option("--account", "account_id", metavar="ID", help="This account only.")
+
+
+@contextmanager
+def opened_pipeline() -> "Generator[Pipeline]":
+    """The pipeline alone."""
+    from ecauto_pipeline.wiring.pipeline import Pipeline  # noqa: PLC0415 - imports the clients
+
+    pipeline = Pipeline()
+    try:
+        yield pipeline
+    finally:
+        pipeline.close()
+
+
+@contextmanager
+def opened() -> "Generator[tuple[Pipeline, dg.DagsterInstance]]":
+    """The pipeline and the project's instance."""
+    with opened_pipeline() as pipeline:
+        from ecauto_pipeline.cli.launch import open_instance  # noqa: PLC0415 - imports Dagster
+
+        with open_instance() as instance:
+            yield pipeline, instance
+
+
+def run_over_accounts(
+    job_name: str, account_id: str | None, ops: Mapping[str, Mapping[str, Any]]
+) -> "JobRun":
+    """Run a job over the partitions of the active accounts, or of the one named.
+
+    Raises:
+        Misconfigured: there is no such account, it is switched off, or there is none at all.
+    """
+    from ecauto_pipeline.cli.launch import run_job  # noqa: PLC0415 - imports Dagster
+    from ecauto_pipeline.defs.partitions import account_range_tags  # noqa: PLC0415
+
+    with opened() as (pipeline, instance):
+        found = pipeline.base_accounts(account_id)
+        for account in found:
+            if not account.active:
+                raise Misconfigured(
+                    f"--account {account.label}: it is switched off (active = false)"
+                )
+        accounts = [account.id for account in found]
+        if not accounts:
+            raise Misconfigured("ECAUTO_BASE__ACCOUNTS: no active BASE account is configured")
+        return run_job(instance, job_name, tags=account_range_tags(instance, accounts), ops=ops)
+
+
+def run_alone(job_name: str, ops: Mapping[str, Mapping[str, Any]]) -> "JobRun":
+    """Run a job that has no partitions."""
+    from ecauto_pipeline.cli.launch import run_job  # noqa: PLC0415 - imports Dagster
+
+    with opened() as (_, instance):
+        return run_job(instance, job_name, ops=ops)
+
+
+def values(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain values behind Dagster's metadata; tables are left to the UI."""
+    plain = {name: getattr(value, "value", value) for name, value in metadata.items()}
+    return {
+        name: value for name, value in plain.items() if isinstance(value, str | int | float | bool)
+    }
+
+
+def answer(shown: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """One JSON object, or lines for people."""
+    if as_json:
+        click.echo(json.dumps(shown, ensure_ascii=False, default=str))
+    else:
+        for line in lines:
+            click.echo(line)
+
+
+def say(message: str) -> None:
+    """Tell a person something that is not the answer."""
+    click.echo(message, err=True)

@@ -1,0 +1,153 @@
+"""The inventory sync from one command: the Amazon half, the BASE half, a report on both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from ecauto_pipeline.cli.inventory_report import SyncReport, WriteStep
+from ecauto_pipeline.cli.launch import JobRun, plain_values, run_job
+from ecauto_pipeline.defs.assets.base_shop import WRITE_KEYS
+from ecauto_pipeline.defs.partitions import account_range_tags, range_tags
+from ecauto_pipeline.defs.sensors import watermarks
+from ecauto_pipeline.domain.amazon.facts import Fact
+from ecauto_pipeline.domain.amazon.freshness import Scope
+from ecauto_pipeline.domain.base_shop.changes import Kind
+from ecauto_pipeline.errors import Misconfigured
+from ecauto_pipeline.wiring.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """What to sync, and how."""
+
+    price_only: bool = False
+    stock_only: bool = False
+    account_id: str | None = None
+    dry_run: bool = False
+    accept_large_change: bool = False
+
+    @property
+    def facts(self) -> frozenset[Fact]:
+        """What to fetch from Amazon."""
+        if self.price_only:
+            return frozenset({Fact.PRICE})
+        return frozenset({Fact.STOCK}) if self.stock_only else frozenset(Fact)
+
+    @property
+    def kinds(self) -> Sequence[Kind]:
+        """What to write to BASE: visibility comes first."""
+        if self.price_only:
+            return [Kind.PRICE]
+        return [Kind.VISIBILITY] if self.stock_only else [Kind.VISIBILITY, Kind.PRICE]
+
+
+def sync_inventory(
+    instance: dg.DagsterInstance, pipeline: Pipeline, options: SyncOptions
+) -> SyncReport:
+    """Run both halves; the second one runs whatever the first one could not fetch.
+
+    Raises:
+        Misconfigured: a setting or credential is wrong; a person must act.
+    """
+    accounts = [account.id for account in pipeline.base_accounts(options.account_id)]
+    now = pipeline.clock.now()
+    report = SyncReport(started_at=now, ended_at=now, dry_run=options.dry_run)
+    _refresh(instance, pipeline, options, report)
+    if accounts:
+        _write(instance, accounts, options, report)
+    report.problems += _strangers(pipeline, options)
+    report.ended_at = pipeline.clock.now()
+    return report
+
+
+def _strangers(pipeline: Pipeline, options: SyncOptions) -> list[str]:
+    """Accounts that have listings and are configured nowhere: nothing can be written to them."""
+    if options.account_id:
+        return []
+    known = {account.id for account in pipeline.known_accounts()}
+    return [
+        f"{account}: it has listings, but is not configured: add it to ECAUTO_BASE__ACCOUNTS"
+        for account in pipeline.listings.accounts()
+        if account not in known
+    ]
+
+
+def _refresh(
+    instance: dg.DagsterInstance, pipeline: Pipeline, options: SyncOptions, report: SyncReport
+) -> None:
+    """The Amazon half, over the shards with something due; none of it when nothing is."""
+    scope = Scope(options.facts, account_id=options.account_id)
+    report.steps.append("cache")
+    shards = pipeline.products.freshness(scope)
+    report.cache.products = sum(shard.products for shard in shards)
+    due = pipeline.products.due_shards(scope)
+    if due:
+        run = run_job(
+            instance,
+            _amazon_job(options),
+            tags=range_tags(due[0], due[-1]),
+            ops={"amazon_facts": {"account_id": options.account_id}},
+        )
+        _note_run(run, report)
+        for observation in run.observations:
+            _fill(report.cache, plain_values(observation.metadata))
+    for event in watermarks(pipeline.products):
+        instance.report_runless_asset_event(event)
+
+
+def _write(
+    instance: dg.DagsterInstance,
+    accounts: list[str],
+    options: SyncOptions,
+    report: SyncReport,
+) -> None:
+    run = run_job(
+        instance,
+        _base_job(options),
+        tags=account_range_tags(instance, accounts),
+        ops={
+            "base_writes": {
+                "accounts": accounts,
+                "dry_run": options.dry_run,
+                "accept_large_change": options.accept_large_change,
+            }
+        },
+    )
+    _note_run(run, report)
+    steps: dict[dg.AssetKey, WriteStep] = {
+        WRITE_KEYS[Kind.VISIBILITY]: report.visibility,
+        WRITE_KEYS[Kind.PRICE]: report.prices,
+    }
+    for kind in options.kinds:
+        report.steps.append("visibility" if kind == Kind.VISIBILITY else "prices")
+    for event in run.materializations:
+        steps[event.asset_key].add(plain_values(event.metadata))
+
+
+def _amazon_job(options: SyncOptions) -> str:
+    if options.price_only:
+        return "price_refresh"
+    return "stock_refresh" if options.stock_only else "amazon_refresh"
+
+
+def _base_job(options: SyncOptions) -> str:
+    if options.price_only:
+        return "price_sync"
+    return "visibility_sync" if options.stock_only else "base_sync"
+
+
+def _note_run(run: JobRun, report: SyncReport) -> None:
+    report.runs[run.job_name] = run.run_id
+    if run.succeeded:
+        return
+    if isinstance(run.error, Misconfigured):
+        raise run.error
+    report.problems.append(str(run.error))
+
+
+def _fill(step: object, numbers: dict[str, Any]) -> None:
+    for name, value in numbers.items():
+        if hasattr(step, name):
+            setattr(step, name, value)

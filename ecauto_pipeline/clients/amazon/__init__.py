@@ -1,0 +1,1 @@
+"""Amazon: what is sent and received."""

@@ -1,0 +1,1 @@
+"""BASE: what is sent and received."""

@@ -1,0 +1,1 @@
+"""Shopify: what is sent and received."""

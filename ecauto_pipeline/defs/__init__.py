@@ -1,0 +1,1 @@
+"""Dagster's words: the graph, and all that launches it."""

@@ -1,0 +1,116 @@
+"""The upload queue, and what was uploaded from it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from ecauto_pipeline.defs.assets.base_shop import POOL, active_accounts
+from ecauto_pipeline.defs.assets.reporting import table
+from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, SINGLE_RUN
+from ecauto_pipeline.defs.resources import PIPELINE, pipeline_of
+from ecauto_pipeline.errors import EcautoError, RunIncomplete
+
+if TYPE_CHECKING:
+    from ecauto_pipeline.sync.uploads.workers import WorkersReport
+    from ecauto_pipeline.wiring.pipeline import Pipeline
+
+GROUP = "uploads"
+QUEUE_KEY = dg.AssetKey("upload_queue")
+UPLOADS_KEY = dg.AssetKey("uploads")
+
+
+class UploadConfig(dg.Config):
+    """How much is uploaded, and whether the hour and the schedule matter."""
+
+    limit: int | None = None
+    now: bool = False
+
+
+@dg.asset(
+    key=QUEUE_KEY,
+    description="Every pending listing, with an account and a time within its daily limit.",
+    group_name=GROUP,
+    kinds={"sql"},
+    partitions_def=BASE_ACCOUNTS,
+    backfill_policy=SINGLE_RUN,
+    output_required=False,
+    metadata={"dagster/table_name": "upload_queue"},
+    required_resource_keys={PIPELINE},
+)
+def upload_queue(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    """Queue what was never queued."""
+    pipeline = pipeline_of(context)
+    accounts = active_accounts(context, pipeline, [])
+    filled = pipeline.fill_queue(accounts)
+    for account_id in accounts:
+        context.log_event(queue_event(pipeline, account_id, filled.get(account_id, 0)))
+    yield from ()
+
+
+def queue_event(pipeline: "Pipeline", account_id: str, queued: int) -> dg.AssetMaterialization:
+    """How an account's queue stands after so many rows were added."""
+    counts = pipeline.upload_queue.counts(account_id)
+    return dg.AssetMaterialization(
+        QUEUE_KEY, partition=account_id, metadata={"queued": queued, **counts}
+    )
+
+
+@dg.asset(
+    key=UPLOADS_KEY,
+    description="Items made on the BASE shops from the queue, each exactly once.",
+    group_name=GROUP,
+    kinds={"base", "sql"},
+    deps=[QUEUE_KEY],
+    partitions_def=BASE_ACCOUNTS,
+    backfill_policy=SINGLE_RUN,
+    pool=POOL,
+    output_required=False,
+    metadata={"dagster/table_name": "upload_queue"},
+    required_resource_keys={PIPELINE},
+)
+def uploads(
+    context: dg.AssetExecutionContext, config: UploadConfig
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Look up what is unknown, then upload what is due; account by account."""
+    from ecauto_pipeline.sync.uploads.workers import run_workers  # noqa: PLC0415 - orjson
+
+    pipeline = pipeline_of(context)
+    problems: list[str] = []
+    for account_id in active_accounts(context, pipeline, []):
+        try:
+            report = run_workers(
+                account_id, limit=config.limit, now=config.now, say=context.log.warning
+            )
+        except EcautoError as error:
+            problems.append(str(error))
+            continue
+        context.log_event(
+            dg.AssetMaterialization(
+                UPLOADS_KEY, partition=account_id, metadata=_metadata(pipeline, report)
+            )
+        )
+        if report.problem:
+            problems.append(f"{account_id}: {report.problem}")
+    if problems:
+        raise RunIncomplete("; ".join(problems))
+    yield from ()
+
+
+def _metadata(pipeline: "Pipeline", report: "WorkersReport") -> dict[str, Any]:
+    results = ("published", "hidden", "failed", "unknown", "put_back", "overtaken")
+    metadata: dict[str, Any] = {
+        **{name: report.results[name] for name in results},
+        **{name: report.looked_up[name] for name in ("adopted", "not_found", "rescued")},
+        "calls": sum(report.calls.values()),
+        "workers_lost": report.workers_lost,
+        "waiting": pipeline.upload_queue.counts(report.account_id)["pending"],
+    }
+    if report.stopped:
+        metadata["stopped"] = report.stopped
+    if report.notes:
+        metadata["notes"] = table(("note",), [{"note": note} for note in report.notes])
+    return metadata
+
+
+ALL = [upload_queue, uploads]

@@ -1,0 +1,1 @@
+"""What belongs to the Dagster instance: its storage, its loggers, its lost runs."""

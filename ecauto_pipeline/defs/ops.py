@@ -1,0 +1,125 @@
+"""Work that is no asset: the take-over of v1.0, intake of new products, replay of dead letters."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from ecauto_pipeline.defs.assets.amazon import POOL as AMAZON_POOL
+from ecauto_pipeline.defs.assets.reporting import RunLog, table
+from ecauto_pipeline.defs.resources import PIPELINE, pipeline_of
+from ecauto_pipeline.errors import RunIncomplete
+
+if TYPE_CHECKING:
+    from ecauto_pipeline.sync.uploads.intake import IntakeReport
+
+
+class ImportConfig(dg.Config):
+    """What to take over."""
+
+    path: str
+    dry_run: bool = False
+
+
+@dg.op(required_resource_keys={PIPELINE}, out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
+def take_over_v1(context: dg.OpExecutionContext, config: ImportConfig) -> dict[str, Any]:
+    """Take over a v1.0 folder or `master.db`; the original is only read."""
+    report = pipeline_of(context).import_v1(Path(config.path), dry_run=config.dry_run)
+    numbers = report.as_dict()
+    context.add_output_metadata({"report": dg.MetadataValue.md("\n".join(report.lines()))})
+    return numbers | {"lines": report.lines()}
+
+
+class IntakeConfig(dg.Config):
+    """Which list to take in, and how; a list of the inbox is put away afterwards."""
+
+    path: str
+    account_id: str | None = None
+    priority: int = 5
+    no_queue: bool = False
+    dry_run: bool = False
+    from_inbox: bool = False
+
+
+@dg.op(
+    required_resource_keys={PIPELINE},
+    out=dg.Out(dict[str, Any], io_manager_key="io_manager"),
+    pool=AMAZON_POOL,
+)
+def take_in_products(context: dg.OpExecutionContext, config: IntakeConfig) -> dict[str, Any]:
+    """From a list of ASINs to products, pending listings and rows of the upload queue."""
+    report = _take_in(context, config)
+    if report is None:
+        lines = ["another run has taken this list"]
+        return {"counts": {}, "rows": [], "problems": [], "lines": lines}
+    columns = ("asin", "outcome", "account_id", "detail")
+    numbers = report.as_dict()
+    context.add_output_metadata(
+        {
+            **numbers["counts"],
+            "calls": numbers["calls"],
+            "seconds": numbers["seconds"],
+            "outcomes": table(columns, numbers["rows"]),
+        }
+    )
+    return numbers | {"lines": report.lines()}
+
+
+def _take_in(context: dg.OpExecutionContext, config: IntakeConfig) -> "IntakeReport | None":
+    from ecauto_pipeline.storage.uploads.inbox import read_asin_file, report_path  # noqa: PLC0415
+    from ecauto_pipeline.sync.uploads.intake import IntakeOptions  # noqa: PLC0415 - imports the clients
+
+    pipeline = pipeline_of(context)
+    log = RunLog(context, pipeline.clock)
+    options = IntakeOptions(
+        account_id=config.account_id,
+        priority=config.priority,
+        held=config.no_queue,
+        dry_run=config.dry_run,
+        time_budget=pipeline.settings.refresh.time_budget,
+    )
+    path = Path(config.path)
+    if config.from_inbox:
+        result = pipeline.intake.process_inbox_file(path, pipeline.inbox, options, log)
+        if result and result.problem:
+            raise RunIncomplete(f"{path.name}: {result.problem}")
+        report = result.report if result else None
+    else:
+        report = pipeline.intake.take_in(read_asin_file(path), options, log)
+        if not config.dry_run:
+            report.write_csv(report_path(path))
+    if report and not config.dry_run:
+        pipeline.fill_queue(pipeline.upload_queue.waiting_accounts())
+    return report
+
+
+class ReplayConfig(dg.Config):
+    """Which dead letters to read again; none named means all of the store, or of all stores."""
+
+    ids: list[int] = Field(default_factory=list[int])
+    store_id: str | None = None
+
+
+@dg.op(required_resource_keys={PIPELINE}, out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
+def replay_dead_letters(context: dg.OpExecutionContext, config: ReplayConfig) -> dict[str, Any]:
+    """Read again what could not be read when it came, and save what can be now."""
+    report = pipeline_of(context).mirrors.replay(config.ids, config.store_id)
+    numbers = report.as_dict()
+    context.add_output_metadata(
+        {"replayed": report.replayed, "left": len(report.left), "problems": numbers["problems"]}
+    )
+    return numbers
+
+
+@dg.op(required_resource_keys={PIPELINE}, out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
+def merge_webhooks(context: dg.OpExecutionContext) -> dict[str, Any]:
+    """Merge what shops told us by webhooks into their mirrors."""
+    report = pipeline_of(context).mirrors.webhooks.merge()
+    for sentence in [*report.notes, *report.problems]:
+        context.log.warning(sentence)
+    numbers = report.numbers()
+    context.add_output_metadata(numbers)
+    if report.errors:
+        raise RunIncomplete("; ".join(report.errors))
+    return numbers

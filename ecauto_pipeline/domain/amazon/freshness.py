@@ -1,0 +1,90 @@
+"""How old a fact may get, and which products are refreshed first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import IntEnum
+from typing import NamedTuple
+
+from ecauto_pipeline.domain.amazon.facts import Fact
+
+DEFAULT_TTL: Mapping[Fact, timedelta] = {
+    Fact.CATALOG: timedelta(days=7),
+    Fact.CLASSIFICATION: timedelta(days=30),
+    Fact.PRICE: timedelta(hours=24),
+    Fact.STOCK: timedelta(hours=1),
+}
+
+ASK_AGAIN_AFTER = timedelta(minutes=10)
+"""An answer that proved nothing is not asked for again sooner than this."""
+
+CATALOG_ASK_AGAIN_AFTER = timedelta(hours=24)
+"""Likewise for an ASIN that the catalog does not know."""
+
+
+class Tier(IntEnum):
+    """How urgent a product is: sold lately, viewed lately, or neither."""
+
+    HOT = 0
+    WARM = 1
+    COLD = 2
+
+
+TIER_TTL: Mapping[Tier, timedelta] = {
+    Tier.HOT: timedelta(hours=1),
+    Tier.WARM: timedelta(hours=6),
+    Tier.COLD: timedelta(hours=24),
+}
+"""The age at which the `tiered` policy fetches price and stock again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessRules:
+    """The TTLs in force; with `tiered`, price and stock follow the product's tier instead."""
+
+    ttl: Mapping[Fact, timedelta] = field(default_factory=lambda: dict(DEFAULT_TTL))
+    tiered: bool = False
+    hot: timedelta = timedelta(days=7)
+    warm: timedelta = timedelta(days=30)
+
+    def offers_ttl(self, fact: Fact, tier: Tier) -> timedelta:
+        """How old a product's price or stock may get."""
+        return TIER_TTL[tier] if self.tiered else self.ttl[fact]
+
+
+class Due(NamedTuple):
+    """A product with expired facts; a plain tuple, since there may be tens of thousands."""
+
+    asin: str
+    shard: str
+    facts: frozenset[Fact]
+    tier: Tier = Tier.COLD
+
+    @property
+    def needs_catalog(self) -> bool:
+        """Whether the catalog has to be asked."""
+        return bool(self.facts & {Fact.CATALOG, Fact.CLASSIFICATION})
+
+    @property
+    def needs_offers(self) -> bool:
+        """Whether prices and offers have to be asked for."""
+        return bool(self.facts & {Fact.PRICE, Fact.STOCK})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which products and which of their facts; None: all shards, all accounts, all products."""
+
+    facts: frozenset[Fact] = frozenset(Fact)
+    shards: frozenset[str] | None = None
+    account_id: str | None = None
+    asins: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFreshness:
+    """How many products a shard has, and for how many a fact is within its TTL."""
+
+    shard: str
+    products: int
+    fresh: Mapping[Fact, int]

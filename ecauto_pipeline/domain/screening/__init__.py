@@ -1,0 +1,1 @@
+"""Screening: records and decisions."""

@@ -1,0 +1,1 @@
+"""Uploads: records and decisions."""

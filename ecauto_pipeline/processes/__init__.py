@@ -1,0 +1,1 @@
+"""Processes beside Dagster's: the upload worker, the receiver of webhooks."""

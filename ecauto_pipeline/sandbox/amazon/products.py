@@ -1,0 +1,103 @@
+"""What a product of the sandbox is: its kinds, its offers, and what is true about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from ecauto_pipeline.sandbox.amazon.vocabulary import Category
+
+AMAZON_JP_SELLER = "AN1VRQENFRJN5"
+
+BuyFrom = Literal["any", "fba", "amazon"]
+Availability = Literal["NOW", "FUTURE_WITH_DATE", "FUTURE_WITHOUT_DATE"]
+
+
+class Kind(StrEnum):
+    """The ways in which Amazon's answers about products differ."""
+
+    NORMAL = "normal"
+    SOLE_SELLER = "sole_seller"
+    VARIATION_PARENT = "variation_parent"
+    TOO_SOON = "too_soon"
+    USED_ONLY = "used_only"
+    FUTURE = "future"
+    FUTURE_BUY_BOX = "future_buy_box"
+    OUT = "out"
+    SHIPPING = "shipping"
+    NOT_FOUND = "not_found"
+
+
+UNPROVEN = frozenset({Kind.TOO_SOON, Kind.NOT_FOUND})
+"""Kinds about whose price and stock Amazon says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one seller asks, in yen."""
+
+    seller_id: str
+    condition: Literal["new", "used"]
+    listing_price: int
+    shipping: int = 0
+    points: int = 0
+    availability: Availability = "NOW"
+    fulfilled_by_amazon: bool = False
+    buy_box: bool = False
+
+    @property
+    def outlay(self) -> int:
+        """What a buyer pays; points come back later and are kept apart."""
+        return self.listing_price + self.shipping
+
+    def counts(self, buy_from: BuyFrom) -> bool:
+        """Whether it proves that a new one can be bought now from such a seller."""
+        if self.condition != "new" or self.availability != "NOW":
+            return False
+        if buy_from == "fba":
+            return self.fulfilled_by_amazon
+        return buy_from == "any" or self.seller_id == AMAZON_JP_SELLER
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The right answer about a product; None where Amazon gives no proof."""
+
+    price_jpy: int | None
+    in_stock: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product as it is at one step of the world."""
+
+    asin: str
+    kind: Kind
+    title: str
+    brand: str
+    category: Category
+    images: tuple[str, ...]
+    bullet_points: tuple[str, ...]
+    description: str
+    price_jpy: int
+    """The usual price, from which those of the offers derive; known even when sold out."""
+    sold_out: bool
+    offers: tuple[Offer, ...]
+    sales_rank: int
+    child_asins: tuple[str, ...] = ()
+
+    def offers_of(self, condition: Literal["new", "used"]) -> tuple[Offer, ...]:
+        """The offers in that condition, the buy box first."""
+        return tuple(offer for offer in self.offers if offer.condition == condition)
+
+    def truth(self, buy_from: BuyFrom = "any") -> Truth:
+        """What a correct reader of Amazon's answers must conclude."""
+        if self.kind in UNPROVEN:
+            return Truth(None, None)
+        best = best_of(offer for offer in self.offers if offer.counts(buy_from))
+        return Truth(best.outlay if best else None, in_stock=best is not None)
+
+
+def best_of(offers: Iterable[Offer]) -> Offer | None:
+    """The buy-box offer if it is among them, else the cheapest."""
+    return min(offers, key=lambda offer: (not offer.buy_box, offer.outlay), default=None)

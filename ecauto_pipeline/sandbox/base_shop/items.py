@@ -1,0 +1,162 @@
+"""BASE's items: read from a form, and told as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ecauto_pipeline.sandbox.base_shop.auth import Refused
+from ecauto_pipeline.sandbox.base_shop.state import Item, Variation
+from ecauto_pipeline.sandbox.draw import token
+
+Json = dict[str, object]
+
+ORIGIN_HOST = "https://base-ec2.akamaized.net"
+RESIZED_HOST = "https://baseec-img-mng.akamaized.net"
+SIZES = ("origin", "76", "146", "300", "500", "640", "sp_480", "sp_640")
+MOST_IMAGES = 20
+DEFAULT_IMAGES = 5
+LAST_OF_PLANE = 0xFFFF
+"""Characters beyond take four bytes in UTF-8, which BASE cannot keep."""
+
+VALIDATION_ERROR = ("validation_error", "バリデーションエラーです。")
+
+
+def whole(form: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number of a form that is not negative.
+
+    Raises:
+        Refused: it is something else.
+    """
+    value = form.get(name)
+    if value is None:
+        return default
+    if not value.isdecimal():
+        raise Refused(*VALIDATION_ERROR)
+    return int(value)
+
+
+def item_from(form: Mapping[str, str], now: int) -> Item:
+    """The new item a form describes.
+
+    Raises:
+        Refused: something required is missing, or something is not valid.
+    """
+    if not {"title", "price", "stock"} <= form.keys():
+        raise Refused(*VALIDATION_ERROR)
+    blank = Item(title="", price=0, stock=0, created=now)
+    return edited(blank, form, now)
+
+
+def edited(item: Item, form: Mapping[str, str], now: int) -> Item:
+    """The item with what a form says of it.
+
+    Raises:
+        Refused: something is not valid.
+    """
+    variations = _variations(item, form)
+    stock = whole(form, "stock", item.stock)
+    changed = replace(
+        item,
+        title=form.get("title", item.title),
+        detail=form.get("detail", item.detail),
+        price=whole(form, "price", item.price),
+        item_tax_type=whole(form, "item_tax_type", item.item_tax_type),
+        stock=sum(each.variation_stock for each in variations) if variations else stock,
+        visible=whole(form, "visible", item.visible),
+        list_order=whole(form, "list_order", item.list_order),
+        identifier=form.get("identifier", item.identifier),
+        modified=now,
+        variations=variations,
+    )
+    _check(changed)
+    return changed
+
+
+def _check(item: Item) -> None:
+    text = item.title + item.detail
+    if not item.title.strip() or any(ord(sign) > LAST_OF_PLANE for sign in text):
+        raise Refused(*VALIDATION_ERROR)
+    if item.price < 1 or item.visible not in {0, 1} or item.item_tax_type not in {1, 2}:
+        raise Refused(*VALIDATION_ERROR)
+
+
+def _variations(item: Item, form: Mapping[str, str]) -> tuple[Variation, ...]:
+    """Those that were there, changed where the form names their id, and the form's new ones."""
+    known = {each.variation_id: each for each in item.variations}
+    number = 0
+    while f"variation[{number}]" in form:
+        variation = _variation(form, number, len(known) + 1)
+        given = form.get(f"variation_id[{number}]")
+        if given and variation.variation_id not in known:
+            raise Refused("bad_variation_id", "不正なvariation_idです。")
+        known[variation.variation_id] = variation
+        number += 1
+    return tuple(known.values())
+
+
+def _variation(form: Mapping[str, str], number: int, next_id: int) -> Variation:
+    return Variation(
+        whole(form, f"variation_id[{number}]", next_id)
+        if form.get(f"variation_id[{number}]")
+        else next_id,
+        form[f"variation[{number}]"],
+        whole(form, f"variation_stock[{number}]", 0),
+        form.get(f"variation_identifier[{number}]"),
+    )
+
+
+def item_json(item: Item, images: Json) -> Json:
+    """An item with its image keys."""
+    return {
+        "item_id": item.item_id,
+        "title": item.title,
+        "detail": item.detail,
+        "price": item.price,
+        "proper_price": None,
+        "item_tax_type": item.item_tax_type,
+        "stock": item.stock,
+        "visible": item.visible,
+        "list_order": item.list_order,
+        "identifier": item.identifier,
+        "modified": item.modified,
+        **images,
+        "variations": [_variation_json(each) for each in item.variations],
+        "options": [],
+    }
+
+
+def _variation_json(variation: Variation) -> Json:
+    return {
+        "variation_id": variation.variation_id,
+        "variation": variation.variation,
+        "variation_stock": variation.variation_stock,
+        "variation_identifier": variation.variation_identifier,
+        "barcode": None,
+    }
+
+
+def used_images(item: Item, sizes: tuple[str, ...], most: int) -> Json:
+    """The image keys of a read answer: unused slots are absent."""
+    return {
+        f"img{number}_{size}": _image_link(item.item_id, url, size)
+        for number, url in sorted(item.images.items())
+        if number <= most
+        for size in sizes
+    }
+
+
+def all_images(item: Item) -> Json:
+    """The image keys of a write answer: five slots at least, other sizes appear only later."""
+    slots = range(1, max([DEFAULT_IMAGES, *item.images]) + 1)
+    return {
+        f"img{slot}_{size}": _image_link(item.item_id, item.images[slot], size)
+        if slot in item.images and size == SIZES[0]
+        else None
+        for slot in slots
+        for size in SIZES
+    }
+
+
+def _image_link(item_id: int, url: str, size: str) -> str:
+    host = ORIGIN_HOST if size == SIZES[0] else RESIZED_HOST
+    folder = size.replace("_", "/")
+    return f"{host}/images/item/{folder}/{token(32, item_id, url)}.jpg"

@@ -1,0 +1,150 @@
+"""The demonstration: two shops that were kept by version 1.0 until a while ago."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ecauto_pipeline.sandbox.amazon.products import UNPROVEN, Product
+from ecauto_pipeline.sandbox.amazon.world import FIRST_ASINS, World
+from ecauto_pipeline.sandbox.base_shop.items import LAST_OF_PLANE
+from ecauto_pipeline.sandbox.base_shop.state import BEYOND_INTEGER, FIRST_ITEM_ID, Item, ShopSeed
+from ecauto_pipeline.sandbox.draw import draw, pick, token
+from ecauto_pipeline.sandbox.quotas import JAPAN
+
+ACCOUNTS = ("base_account_1", "base_account_2")
+FIRST_ACCOUNT_ASINS = 5
+FURTHER_ASINS = 400
+
+LEFT_AT = datetime(2025, 12, 13, 21, 30, 0, 250_000, tzinfo=JAPAN)
+"""When version 1.0 last ran."""
+
+REPRICED_PERCENT = 15
+FLIPPED_PERCENT = 5
+SMALLEST_PRICE_CHANGE = 100
+NOT_UPLOADED = 8
+"""So many of the last ASINs were never uploaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoListing:
+    """A listing as version 1.0 left it; without an item id it was never uploaded."""
+
+    product: Product
+    account_id: str
+    item_id: int | None
+    sku: str
+    amazon_price_jpy: int
+    amazon_in_stock: bool
+    listed_at: datetime
+
+    @property
+    def selling_price(self) -> int:
+        """What version 1.0 asked for it."""
+        return self.amazon_price_jpy * 13 // 10
+
+    @property
+    def visible(self) -> int:
+        """Whether buyers see it: version 1.0 hid what Amazon had not."""
+        return int(self.amazon_in_stock)
+
+
+def demo_shops() -> tuple[ShopSeed, ...]:
+    """The two accounts, with the credentials that the demonstration folder carries."""
+    return tuple(
+        ShopSeed(
+            account_id=account_id,
+            shop_id=f"demo-shop-{number}",
+            client_id=token(32, "client", number),
+            client_secret=token(32, "secret", number),
+            refresh_token=token(32, "refresh", number),
+        )
+        for number, account_id in enumerate(ACCOUNTS, 1)
+    )
+
+
+def demo_listings(world: World, further: int = FURTHER_ASINS) -> tuple[DemoListing, ...]:
+    """The listings of both accounts: the first 11 ASINs of the world, and so many further.
+
+    They follow from how the world began, so they stay the same however far it has moved.
+    """
+    return tuple(_listings(world, further))
+
+
+def demo_items(world: World, further: int = FURTHER_ASINS) -> Mapping[str, tuple[Item, ...]]:
+    """What each BASE shop holds, in agreement with the listings."""
+    listings = demo_listings(world, further)
+    return {
+        account_id: tuple(
+            _item(listing, listing.item_id)
+            for listing in listings
+            if listing.account_id == account_id and listing.item_id is not None
+        )
+        for account_id in ACCOUNTS
+    }
+
+
+def base_safe(text: str) -> str:
+    """The text without the characters that BASE refuses."""
+    return "".join(sign for sign in text if ord(sign) <= LAST_OF_PLANE).strip()
+
+
+def _listings(world: World, further: int) -> Iterator[DemoListing]:
+    asins = world.natives[: len(FIRST_ASINS) + further]
+    world = World(asins, seed=world.seed)
+    uploaded = max(len(FIRST_ASINS), len(asins) - NOT_UPLOADED)
+    next_ids: dict[str, int] = {ACCOUNTS[0]: FIRST_ITEM_ID, ACCOUNTS[1]: BEYOND_INTEGER}
+    for number, asin in enumerate(asins):
+        account_id = _account(number)
+        item_id = None
+        if number < uploaded:
+            item_id = next_ids[account_id]
+            next_ids[account_id] += 1
+        product = world.ensure(asin)
+        listed_at = LEFT_AT - timedelta(days=60) + timedelta(minutes=3 * number)
+        yield DemoListing(
+            product=product,
+            account_id=account_id,
+            item_id=item_id,
+            sku=f"b-{asin}-{listed_at:%Y%m%d%H%M%S}",
+            amazon_price_jpy=_old_price(product, world.seed),
+            amazon_in_stock=_old_stock(product, world.seed),
+            listed_at=listed_at,
+        )
+
+
+def _account(number: int) -> str:
+    if number < len(FIRST_ASINS):
+        return ACCOUNTS[0] if number < FIRST_ACCOUNT_ASINS else ACCOUNTS[1]
+    return ACCOUNTS[number % 2]
+
+
+def _old_price(product: Product, seed: int) -> int:
+    """Amazon's price then: for some another than now."""
+    price = product.truth().price_jpy or product.price_jpy
+    if draw(100, seed, product.asin, "old price") >= REPRICED_PERCENT:
+        return price
+    change = max(SMALLEST_PRICE_CHANGE, price * (8 + draw(15, seed, product.asin, "by")) // 100)
+    return price + change * pick((-1, 1), seed, product.asin, "old way")
+
+
+def _old_stock(product: Product, seed: int) -> bool:
+    """Whether Amazon had it then: of a few the contrary of now."""
+    in_stock = product.kind in UNPROVEN or product.truth().in_stock is True
+    return in_stock is not (draw(100, seed, product.asin, "old stock") < FLIPPED_PERCENT)
+
+
+def _item(listing: DemoListing, item_id: int) -> Item:
+    product = listing.product
+    listed_at = int(listing.listed_at.timestamp())
+    return Item(
+        title=base_safe(product.title),
+        price=listing.selling_price,
+        stock=1,
+        item_id=item_id,
+        detail=base_safe(product.description),
+        visible=listing.visible,
+        identifier=listing.sku,
+        created=listed_at,
+        modified=listed_at,
+        images=dict(enumerate(product.images, 1)),
+    )

@@ -1,0 +1,1 @@
+"""Shopify's GraphQL Admin API on loopback."""

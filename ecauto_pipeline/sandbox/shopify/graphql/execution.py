@@ -1,0 +1,276 @@
+"""Shopify's GraphQL Admin API: checks a query, charges for it, carries it out."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    is_leaf_type,
+)
+
+from ecauto_pipeline.sandbox.quotas import PointBucket
+from ecauto_pipeline.sandbox.shopify.events import event_slice
+from ecauto_pipeline.sandbox.shopify.graphql.bulk import BulkDesk
+from ecauto_pipeline.sandbox.shopify.graphql.cost import (
+    MOST_POINTS,
+    Costs,
+    QueryRefused,
+    nodes_type,
+    object_type,
+    possible_types,
+    type_of,
+)
+from ecauto_pipeline.sandbox.shopify.graphql.documents import read, root_of, selections_of
+from ecauto_pipeline.sandbox.shopify.graphql.nodes import Getter, Slice, position
+from ecauto_pipeline.sandbox.shopify.graphql.plan import Planner, View
+from ecauto_pipeline.sandbox.shopify.graphql.search import terms, wanted
+from ecauto_pipeline.sandbox.shopify.lists import Asked, Sort
+from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
+from ecauto_pipeline.sandbox.wire import Request, Response, json_response, mapping
+
+DOCUMENTATION = "https://shopify.dev/api/usage/rate-limits"
+GID = re.compile(r"gid://shopify/(\w+)/(\d+)(?:\?.*)?")
+KINDS = {"Customer": "customers", "Product": "products", "Order": "orders"}
+SORTS = {"UPDATED_AT": Sort.UPDATED, "CREATED_AT": Sort.CREATED, "PROCESSED_AT": Sort.CREATED}
+
+NO_QUERY = {"errors": {"query": "Required parameter missing or invalid"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Graphql:
+    """Answers the queries to one store; `empty` lists nothing, whatever there is."""
+
+    shop: ShopifyShop
+    bucket: PointBucket
+    bulk: BulkDesk
+
+    def answer(self, request: Request, address: str, *, empty: bool = False) -> Response:
+        """The response to a POST; its status is 200 also if the query is refused."""
+        posted = request.json()
+        text = posted.get("query")
+        if not isinstance(text, str):
+            return json_response(400, NO_QUERY)
+        try:
+            return json_response(200, self._answer(text, posted, address, empty=empty))
+        except (QueryRefused, ValueError) as error:
+            return json_response(200, {"errors": [{"message": str(error)}]})
+
+    def _answer(
+        self, text: str, posted: Mapping[str, object], address: str, *, empty: bool
+    ) -> dict[str, Any]:
+        document = read(text)
+        if document.errors:
+            return {"errors": list(document.errors)}
+        name = posted.get("operationName")
+        operation = document.operation(None if name is None else str(name))
+        selections = selections_of(document, operation, mapping(posted.get("variables")))
+        of = root_of(operation)
+        requested = Costs(selections).of_operation(of, operation.selection_set)
+        if requested > MOST_POINTS:
+            return _too_dear(requested)
+        if not self.bucket.take(requested):
+            return self._throttled(requested)
+        roots = Roots(self.shop, self.bulk, address, empty=empty)
+        answer = self._carried_out(operation, of, Planner(self.shop, selections, roots.getter))
+        counts = Costs(selections, roots.sizes)
+        actual = min(requested, counts.of_operation(of, operation.selection_set))
+        self.bucket.give_back(requested - actual)
+        search = {"search": roots.searches} if roots.searches else {}
+        return {**answer, "extensions": {"cost": self._cost(requested, actual), **search}}
+
+    def _carried_out(
+        self, operation: OperationDefinitionNode, of: GraphQLObjectType, planner: Planner
+    ) -> dict[str, Any]:
+        view = View(self.shop)
+        plan = planner.plan(of, [operation.selection_set])
+        made: dict[str, Any] | None = plan.of(None, view)
+        if view.errors and any(made[key] is None for key in _needed(of, operation)):
+            made = None
+        return {"data": made, **({"errors": view.errors} if view.errors else {})}
+
+    def _cost(self, requested: int, actual: int | None) -> dict[str, Any]:
+        return {
+            "requestedQueryCost": requested,
+            "actualQueryCost": actual,
+            "throttleStatus": {
+                "maximumAvailable": self.bucket.size,
+                "currentlyAvailable": int(self.bucket.level()),
+                "restoreRate": self.bucket.per_second,
+            },
+        }
+
+    def _throttled(self, requested: int) -> dict[str, Any]:
+        extensions = {"code": "THROTTLED", "documentation": DOCUMENTATION}
+        return {
+            "errors": [{"message": "Throttled", "extensions": extensions}],
+            "extensions": {"cost": self._cost(requested, None)},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The fields at the root, and what was noted while they were read."""
+
+    shop: ShopifyShop
+    bulk: BulkDesk
+    address: str
+    empty: bool = False
+    sizes: dict[str, int] = field(default_factory=dict[str, int])
+    searches: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def getter(
+        self, of: GraphQLObjectType, node: FieldNode, arguments: Mapping[str, Any]
+    ) -> Getter:
+        """The function for a field of the root."""
+        name = node.name.value
+        key = node.alias.value if node.alias else name
+        fields: Mapping[str, Callable[[], Any]] = {
+            "customers": lambda: self._list(name, key, arguments),
+            "products": lambda: self._list(name, key, arguments),
+            "orders": lambda: self._list(name, key, arguments),
+            "customersCount": lambda: self._count("customers", key, arguments),
+            "productsCount": lambda: self._count("products", key, arguments),
+            "ordersCount": lambda: self._count("orders", key, arguments),
+            "events": lambda: self._events(key, arguments),
+            "node": lambda: self._node(arguments["id"]),
+            "bulkOperation": lambda: (self._node(arguments["id"]) or (None, None))[1],
+            "bulkOperations": lambda: self._operations(arguments),
+            "bulkOperationRunQuery": lambda: self._run(arguments),
+            "shop": lambda: self.shop,
+        }
+        get = fields[name]
+        return lambda _, __: get()
+
+    def _list(self, entity: str, key: str, arguments: Mapping[str, Any]) -> Slice:
+        after = arguments.get("after")
+        asked = Asked(
+            self._wanted(entity, key, arguments.get("query")),
+            SORTS.get(arguments["sortKey"], Sort.ID),
+            arguments["reverse"],
+            position(after) if after else None,
+            arguments["first"],
+        )
+        listed = self.shop.page(entity, asked)
+        if self.empty or not listed.rows:
+            self.sizes[key] = 0
+            return Slice()
+        self.sizes[key] = len(listed.rows)
+        return Slice([record for _, record in listed.rows], listed.rows[-1][0], listed.more)
+
+    def _count(self, entity: str, key: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        most = arguments.get("limit")
+        found = self._wanted(entity, key, arguments.get("query"))
+        count = self.shop.count(entity, found, None if most is None else most + 1)
+        if most is not None and count > most:
+            return {"count": most, "precision": "AT_LEAST"}
+        return {"count": count, "precision": "EXACT"}
+
+    def _wanted(self, entity: str, key: str, query: str | None) -> Any:
+        whole_days = entity == "customers" and self.shop.customers_match_whole_days
+        found, warnings = wanted(query, whole_days=whole_days)
+        self._note(key, query, warnings)
+        return found
+
+    def _note(self, key: str, query: str | None, warnings: list[dict[str, str]]) -> None:
+        if warnings:
+            self.searches.append({"path": [key], "query": query, "warnings": warnings})
+
+    def _events(self, key: str, arguments: Mapping[str, Any]) -> Slice:
+        found, warnings = event_slice(self.shop, arguments)
+        self._note(key, arguments.get("query"), warnings)
+        self.sizes[key] = 0 if self.empty else len(found.rows)
+        return Slice() if self.empty else found
+
+    def _node(self, text: str) -> tuple[str, Any] | None:
+        match = GID.fullmatch(text)
+        if match is None:
+            raise QueryRefused(f"Invalid global id '{text}'")
+        kind, number = match[1], int(match[2])
+        if kind == "BulkOperation":
+            operation = self.bulk.poll(number)
+            return (kind, operation.told(self.address)) if operation else None
+        if kind not in KINDS:
+            return None
+        record = self.shop.record(KINDS[kind], number)
+        seen = record is not None and self.shop.sees(KINDS[kind], record)
+        return (kind, record) if seen else None
+
+    def _operations(self, arguments: Mapping[str, Any]) -> Slice:
+        operations = self.bulk.all()
+        for term in terms(arguments.get("query") or ""):
+            if term.name == "status":
+                status = term.value.upper()
+                operations = [each for each in operations if each.status == status]
+        if arguments["reverse"]:
+            operations.reverse()
+        return Slice([each.told(self.address) for each in operations[: arguments["first"]]])
+
+    def _run(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer = self.bulk.run(arguments["query"], grouped=arguments["groupObjects"])
+        operation = answer["operation"]
+        return {**answer, "operation": operation and operation.told(self.address)}
+
+
+def nodes_of(shop: ShopifyShop, entity: str, selection: str | None) -> list[dict[str, Any]]:
+    """All records of a store as they are now, with all their children, whatever the limits."""
+    kind = object_type({entity: kind for kind, entity in KINDS.items()}[entity])
+    text = f"{{ {entity} {{ nodes {{ {selection or _everything(kind)} }} }} }}"
+    document = read(text)
+    if document.errors:
+        raise ValueError(f"{selection}: {document.errors}")
+    operation = document.operation(None)
+    selections = selections_of(document, operation, {})
+    root = root_of(operation)
+    [group] = selections.fields(root, [operation.selection_set]).values()
+    sets = selections.node_sets(type_of(root, entity), group)
+    planner = Planner(shop, selections, whole=True)
+    plan, view = planner.plan(kind, sets), View(shop)
+    with shop.lock:
+        records = (shop.record(entity, each) for each in shop.ids(entity))
+        return [plan.of(record, view) for record in records if record]
+
+
+def _everything(of: GraphQLObjectType) -> str:
+    """A selection of all fields of a type; of other records only what names them."""
+    return " ".join(_selected(of, name) for name in of.fields)
+
+
+def _selected(of: GraphQLObjectType, name: str) -> str:
+    its_type = type_of(of, name)
+    if is_leaf_type(its_type):
+        return name
+    if its_type.name.endswith("Connection"):
+        [node] = possible_types(nodes_type(its_type))
+        return f"{name} {{ nodes {{ {_everything(node)} }} pageInfo {{ hasNextPage }} }}"
+    if its_type.name in {*KINDS, "ProductVariant"}:
+        return f"{name} {{ id legacyResourceId }}"
+    return f"{name} {{ {_everything(its_type)} }}"
+
+
+def _needed(of: GraphQLObjectType, operation: OperationDefinitionNode) -> list[str]:
+    """The names at the root that may not be null."""
+    found: list[str] = []
+    for node in operation.selection_set.selections:
+        if isinstance(node, FieldNode) and node.name.value in of.fields:
+            name = node.alias.value if node.alias else node.name.value
+            if isinstance(of.fields[node.name.value].type, GraphQLNonNull):
+                found.append(name)
+    return found
+
+
+def _too_dear(requested: int) -> dict[str, Any]:
+    extensions = {
+        "code": "MAX_COST_EXCEEDED",
+        "cost": requested,
+        "maxCost": MOST_POINTS,
+        "documentation": DOCUMENTATION,
+    }
+    message = (
+        f"Query cost is {requested}, which exceeds the single query max cost limit ({MOST_POINTS})."
+    )
+    return {"errors": [{"message": message, "extensions": extensions}]}

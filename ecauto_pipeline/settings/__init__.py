@@ -1,0 +1,1 @@
+"""Every setting, and what keeps the secret ones out of text."""

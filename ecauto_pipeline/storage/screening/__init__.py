@@ -1,0 +1,1 @@
+"""Screening: what is stored."""

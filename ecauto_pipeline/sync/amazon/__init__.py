@@ -1,0 +1,1 @@
+"""Amazon: what happens, in what order."""

@@ -1,0 +1,1 @@
+"""BASE: what happens, in what order."""

@@ -1,0 +1,1 @@
+"""Shopify: what happens, in what order."""

@@ -1,0 +1,1 @@
+"""Uploads: what happens, in what order."""

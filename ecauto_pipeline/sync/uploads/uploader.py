@@ -1,0 +1,315 @@
+"""One listing after another onto a BASE shop, exactly once.
+
+claim → rules → items/add (hidden) → pictures → a fresh look at price and stock → shown.
+Of a call whose answer was lost nobody knows what it did: the row becomes unknown, and `lookup`
+finds out. All after items/add may be repeated, so a lost worker's row simply goes on from there.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from ecauto_pipeline.clients.base_shop.client import BaseShopClient
+from ecauto_pipeline.clock import Clock
+from ecauto_pipeline.domain.amazon.facts import Verdict
+from ecauto_pipeline.domain.base_shop.changes import NewItem
+from ecauto_pipeline.domain.base_shop.pricing import PriceRule
+from ecauto_pipeline.domain.uploads.rules import MAX_IMAGES, Content, Upload, UploadRules
+from ecauto_pipeline.errors import (
+    AccountStopped,
+    Deferred,
+    ItemGone,
+    Misconfigured,
+    NotSent,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
+from ecauto_pipeline.storage.uploads.attempts import UploadAttempts
+from ecauto_pipeline.storage.uploads.queue import UploadQueue
+
+SEND_MARGIN = timedelta(seconds=1)
+"""A call is sent only if this much of the lease is left beyond its time-out."""
+
+
+LACKING_AGAIN_AFTER = timedelta(hours=3)
+"""A product of which something is missing is tried again after the caches were refreshed."""
+
+
+class Result(StrEnum):
+    """What became of a claimed row."""
+
+    PUBLISHED = "published"
+    HIDDEN = "hidden"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    PUT_BACK = "put_back"
+    OVERTAKEN = "overtaken"
+
+
+class Fence(Protocol):
+    """Ends this process when its lease does, so that it cannot send any more."""
+
+    def arm(self, seconds: float) -> None:
+        """From now on there are so many seconds."""
+        ...
+
+    def disarm(self) -> None:
+        """Nothing is under way."""
+        ...
+
+
+class NoFence:
+    """Ends nothing: for where nothing is sent, or another process watches."""
+
+    def arm(self, seconds: float) -> None:
+        """Nothing."""
+
+    def disarm(self) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the rules leave of a product's text, or why it must not be listed."""
+
+    title: str
+    detail: str
+    refusal: str = ""
+
+
+Screen = Callable[[Content], Accepted]
+"""Applies the screening rules."""
+
+FreshCheck = Callable[[str], Verdict]
+"""Asks Amazon for one product's offers now."""
+
+
+class _Overtaken(Exception):
+    """The row is not ours any more: whatever we know of it is old."""
+
+
+class _TooLate(Exception):
+    """Too little of the lease is left to send anything."""
+
+    def __str__(self) -> str:
+        return "its turn came too late in its lease"
+
+
+@dataclass(slots=True)
+class UploadReport:
+    """What became of the rows of one account."""
+
+    account_id: str
+    results: Counter[Result] = field(default_factory=Counter[Result])
+    notes: list[str] = field(default_factory=list[str])
+    stopped: str = ""
+    needs_a_person: bool = False
+
+
+@dataclass(slots=True)
+class _Departure:
+    """The last look before an item is made, when nothing but the sending is left to do."""
+
+    uploader: "Uploader"
+    upload: Upload
+    sent: bool = False
+
+    def check(self) -> None:
+        """Commit that it is sent, if there is time left and the row is still ours."""
+        left = self.upload.lease_until - self.uploader.clock.now()
+        if left < self.uploader.rules.call_timeout + SEND_MARGIN:
+            raise _TooLate
+        if not self.uploader.attempts.sending(self.upload):
+            raise _Overtaken
+        self.sent = True
+
+
+@dataclass(frozen=True, slots=True)
+class Uploader:
+    """All that an upload needs of the world."""
+
+    queue: UploadQueue
+    attempts: UploadAttempts
+    client: BaseShopClient
+    clock: Clock
+    rules: UploadRules
+    price_rule: PriceRule
+    screen: Screen
+    fresh_check: FreshCheck
+    take_daily_slot: Callable[[], bool]
+    fence: Fence = field(default_factory=NoFence)
+
+    def run(
+        self, account_id: str, worker: str, *, limit: int | None = None, now_due: bool = True
+    ) -> UploadReport:
+        """Upload what is due (or, without `now_due`, whatever is pending), one after another.
+
+        Ends early, with the reason, when a budget is used up or a person must act.
+        """
+        report = UploadReport(account_id)
+        done = 0
+        while limit is None or done < limit:
+            if now_due and not self.rules.is_open(self.clock.now()):
+                report.stopped = "uploads pause for the night"
+                break
+            upload = self.attempts.claim(account_id, worker, now_due=now_due)
+            if upload is None:
+                break
+            done += 1
+            if not self._attempt(upload, report):
+                break
+        return report
+
+    def _attempt(self, upload: Upload, report: UploadReport) -> bool:
+        """Carry one row as far as it goes; False: the account cannot go on now."""
+        self._arm(upload)
+        try:
+            report.results[self._settle(upload, report)] += 1
+        except _Overtaken:
+            report.results[Result.OVERTAKEN] += 1
+        finally:
+            self.fence.disarm()
+        return not report.stopped
+
+    def _settle(self, upload: Upload, report: UploadReport) -> Result:
+        try:
+            return self._carry(upload, report)
+        except (Deferred, AccountStopped, Misconfigured) as stop:
+            report.stopped = str(stop)
+            report.needs_a_person = not isinstance(stop, Deferred)
+            return self._later(upload, str(stop))
+        except Rejected as refusal:
+            reason = f"BASE refuses it after it was made: {refusal}"
+            self._own(self.attempts.fail(upload, reason))
+            return Result.FAILED
+        except Unavailable as problem:
+            return self._put_back(upload, problem)
+
+    def _later(self, upload: Upload, reason: str) -> Result:
+        """A limit, or an account that needs a person: no retry is spent on that."""
+        at = self.clock.now() + timedelta(minutes=10)
+        self._own(self.attempts.put_back(upload, at, reason, spend_retry=False))
+        return Result.PUT_BACK
+
+    def _carry(self, upload: Upload, report: UploadReport) -> Result:
+        content = self.queue.content(upload.asin)
+        if upload.item_id is None:
+            created, result = self._create(upload, content)
+            if created is None:
+                return result
+            upload = created
+        missing = self._add_images(upload, content)
+        return self._publish(upload, missing, report)
+
+    def _create(self, upload: Upload, content: Content) -> tuple[Upload | None, Result]:
+        lacking = self._lacking(content)
+        if lacking:
+            at = self.clock.now() + LACKING_AGAIN_AFTER
+            self._own(self.attempts.put_back(upload, at, lacking, spend_retry=False))
+            return None, Result.PUT_BACK
+        accepted = self.screen(content)
+        if accepted.refusal:
+            self._own(self.attempts.fail(upload, accepted.refusal))
+            return None, Result.FAILED
+        new = NewItem(
+            identifier=upload.identifier,
+            title=accepted.title,
+            detail=accepted.detail,
+            price_jpy=self.price_rule.selling_price(content.amazon_price_jpy or 0),
+        )
+        return self._send(upload, new)
+
+    def _lacking(self, content: Content) -> str:
+        """What the caches do not know yet, without which there is no item.
+
+        The price may be an old one: the item is shown only after a fresh look at it.
+        """
+        if not content.title:
+            return "the product has no title yet"
+        return "" if content.amazon_price_jpy else "the product has no price yet"
+
+    def _send(self, upload: Upload, new: NewItem) -> tuple[Upload | None, Result]:
+        """The one call that must not be made twice."""
+        if not self.take_daily_slot():
+            raise Deferred(f"{upload.account_id}: today's uploads are used up")
+        departure = _Departure(self, upload)
+        try:
+            item = self.client.add(new, departure.check)
+        except (_TooLate, Rejected, Unavailable) as problem:
+            return None, self._not_made(upload, problem, sent=departure.sent)
+        created = self.attempts.created(upload, item.item_id, new.price_jpy)
+        return self._renewed(created), Result.PUBLISHED
+
+    def _not_made(self, upload: Upload, problem: Exception, *, sent: bool) -> Result:
+        """A refusal is for good; a call that was sent and not answered is unknown."""
+        if isinstance(problem, Rejected):
+            self._own(self.attempts.fail(upload, f"BASE refuses it: {problem}"))
+            return Result.FAILED
+        if sent and not isinstance(problem, NotSent | Throttled):
+            self._own(self.attempts.lost(upload, str(problem)))
+            return Result.UNKNOWN
+        return self._put_back(upload, problem)
+
+    def _put_back(self, upload: Upload, problem: Exception) -> Result:
+        at = self.rules.retry_at(self.clock.now(), upload.retry_count)
+        spend_retry = not isinstance(problem, _TooLate)
+        self._own(self.attempts.put_back(upload, at, str(problem), spend_retry=spend_retry))
+        given_up = spend_retry and self.rules.gives_up(upload.retry_count + 1)
+        return Result.FAILED if given_up else Result.PUT_BACK
+
+    def _add_images(self, upload: Upload, content: Content) -> list[str]:
+        """Fetch the pictures that are not there yet; returns what BASE could not use."""
+        item_id = upload.item_id or ""
+        missing: list[str] = []
+        for number, url in enumerate(content.images[:MAX_IMAGES], 1):
+            if number <= upload.images_done:
+                continue
+            try:
+                self.client.add_image(item_id, number, url)
+            except ItemGone:
+                raise
+            except (Rejected, Unavailable) as problem:
+                missing.append(f"picture {number}: {problem}")
+            upload = self._renewed(self.attempts.image_added(upload, number))
+        return missing
+
+    def _publish(self, upload: Upload, missing: list[str], report: UploadReport) -> Result:
+        """Show the item at Amazon's present price, if it is proven to ship now."""
+        verdict = self._check(upload.asin)
+        notes = list(missing)
+        price = None
+        if verdict.in_stock and verdict.price_jpy is not None:
+            price = self.price_rule.selling_price(verdict.price_jpy)
+            self.client.edit(upload.item_id or "", price_jpy=price, visible=True)
+        else:
+            notes.append(f"left hidden: {verdict.reason}")
+        shown = price is not None
+        note = "; ".join(notes)
+        self._own(self.attempts.finish(upload, price_jpy=price, public=shown, note=note))
+        report.notes += [f"{upload.asin}: {each}" for each in notes]
+        return Result.PUBLISHED if shown else Result.HIDDEN
+
+    def _check(self, asin: str) -> Verdict:
+        try:
+            return self.fresh_check(asin)
+        except (Deferred, Unavailable) as problem:
+            return Verdict(None, f"Amazon could not be asked: {problem}")
+
+    def _renewed(self, upload: Upload | None) -> Upload:
+        """The lease began anew with what was just recorded, and ends when the row says so."""
+        if upload is None:
+            raise _Overtaken
+        self._arm(upload)
+        return upload
+
+    def _arm(self, upload: Upload) -> None:
+        self.fence.arm((upload.lease_until - self.clock.now()).total_seconds())
+
+    @staticmethod
+    def _own(done: bool) -> None:  # noqa: FBT001 - the answer of a fenced statement
+        if not done:
+            raise _Overtaken

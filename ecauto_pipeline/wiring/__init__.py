@@ -1,0 +1,1 @@
+"""What is opened from the settings: stores, clients and flows."""
