@@ -3,7 +3,11 @@
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+JAPAN: Final = ZoneInfo("Asia/Tokyo")
+"""Where the sellers live: their days are Japan's, and BASE counts its hours and days there."""
 
 
 class Clock(Protocol):

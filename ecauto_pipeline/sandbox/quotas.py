@@ -3,12 +3,10 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Protocol
 
-from ecauto_pipeline.clock import Clock
-
-JAPAN = timezone(timedelta(hours=9), "JST")
+from ecauto_pipeline.clock import JAPAN, Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.sandbox.amazon.products import UNPROVEN, Product
 from ecauto_pipeline.sandbox.amazon.world import FIRST_ASINS, World
 from ecauto_pipeline.sandbox.base_shop.items import LAST_OF_PLANE
 from ecauto_pipeline.sandbox.base_shop.state import BEYOND_INTEGER, FIRST_ITEM_ID, Item, ShopSeed
 from ecauto_pipeline.sandbox.draw import draw, pick, token
-from ecauto_pipeline.sandbox.quotas import JAPAN
 
 ACCOUNTS = ("base_account_1", "base_account_2")
 FIRST_ACCOUNT_ASINS = 5

@@ -1,5 +1,7 @@
 """The Shopify stores of the demonstration."""
 
+from zoneinfo import ZoneInfo
+
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 
@@ -26,7 +28,7 @@ def demo_shopify_shops(clock: Clock | None = None) -> tuple[ShopifyShop, ...]:
             client_id="demonstration-client",
             client_secret="demonstration-secret",  # noqa: S106 - of the sandbox
             currency="USD",
-            timezone="America/New_York",
+            timezone=ZoneInfo("America/New_York"),
             customers_match_whole_days=True,
             clock=clock,
             seed=2,

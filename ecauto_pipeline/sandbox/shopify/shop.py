@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from ecauto_pipeline.clock import Clock, SystemClock
+from ecauto_pipeline.clock import JAPAN, Clock, SystemClock
 from ecauto_pipeline.sandbox.draw import draw, pick, token
 from ecauto_pipeline.sandbox.shopify.lists import EVERYTHING, Asked, Listed, Range, Shelf, Wanted
 from ecauto_pipeline.sandbox.shopify.records import ENTITIES, Mint, Record
@@ -66,7 +66,7 @@ class ShopifyShop:
         pii: str = "granted",
         customers_match_whole_days: bool = False,
         currency: str = "JPY",
-        timezone: str = "Asia/Tokyo",
+        timezone: ZoneInfo = JAPAN,
         span: timedelta = SPAN,
         clock: Clock | None = None,
         seed: int = 1,
@@ -83,7 +83,7 @@ class ShopifyShop:
         self.pii_withheld = pii == "withheld"
         self.customers_match_whole_days = customers_match_whole_days
         self.currency = currency
-        self.timezone = ZoneInfo(timezone)
+        self.timezone = timezone
         self.seed = seed
         self.lock = threading.RLock()
         self.bulk = BulkSettings()

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -112,7 +113,7 @@ def test_both_forms_of_a_record_say_the_same(shop: ShopifyShop) -> None:
 
 
 def test_an_offset_follows_the_season(clock: FakeClock) -> None:
-    shop = make(clock, timezone="America/New_York")
+    shop = make(clock, timezone=ZoneInfo("America/New_York"))
     bodies = shop.rest_bodies("orders")
     assert {body["created_at"][-6:] for body in bodies} == {"-05:00", "-04:00"}
 
