@@ -4,6 +4,8 @@ from typing import Any, cast
 
 import orjson
 
+from ecauto_pipeline.domain.text import storable
+
 
 def parsed(content: bytes) -> Any:
     """The JSON in a body; None when it is none."""
@@ -26,8 +28,8 @@ def objects(value: Any) -> list[dict[str, Any]]:
 
 
 def text(value: Any) -> str | None:
-    """The value if it is text with something in it; without NUL, which PostgreSQL cannot keep."""
+    """The value if it is text with something in it, as it can be stored."""
     if not isinstance(value, str):
         return None
-    kept = value.replace("\0", "")
+    kept = storable(value)
     return kept if kept.strip() else None

@@ -206,7 +206,7 @@ def test_nothing_v1_knew_of_amazon_counts_as_proof(ours: Takeover, v1: V1Install
         ("amazon_in_stock", "perhaps", None, "neither true nor false"),
         ("images", "[broken", None, "not a JSON list"),
         ("images", '["https://a", 3]', ["https://a"], "no addresses"),
-        ("images", '["\\ud800"]', ["?"], ""),
+        ("images", '["\\ud800"]', ["\ufffd"], ""),
         ("last_fetched_at", "yesterday", None, "not a time"),
         ("last_fetched_at", "0001-01-01", None, "not a time"),
         ("title_ja", "a\x00b", "ab", "cleaned"),

@@ -10,6 +10,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from ecauto_pipeline.domain.amazon.asin import is_asin, shard_of
+from ecauto_pipeline.domain.text import storable
 
 Row = Mapping[str, Any]
 
@@ -114,16 +115,10 @@ class _Fields:
 
 
 def text_from(raw: object) -> str | None:
-    """The text without NUL, which PostgreSQL refuses; None when there is none."""
-    if raw is None or (isinstance(raw, str) and "\x00" not in raw):
-        return raw
-    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
-    return text.replace("\x00", "")
-
-
-def storable(text: str) -> str:
-    """The text without what JSON can escape, and UTF-8 or PostgreSQL cannot hold."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+    """The text, as it can be stored; None when there is none."""
+    if raw is None:
+        return None
+    return storable(raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw))
 
 
 def moment_from(raw: object) -> datetime | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ecauto_pipeline.domain.base_shop.accounts import Account, Tokens
-from ecauto_pipeline.domain.v1.rows import moment_from, storable, truth_from
+from ecauto_pipeline.domain.text import storable
+from ecauto_pipeline.domain.v1.rows import moment_from, truth_from
 
 _ACCOUNT_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 

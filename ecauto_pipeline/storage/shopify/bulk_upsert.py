@@ -16,9 +16,10 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from ecauto_pipeline.domain.text import is_storable, storable
 from ecauto_pipeline.storage.chunks import chunks
 from ecauto_pipeline.storage.database import insert_into
-from ecauto_pipeline.storage.storable import is_storable, storable_json, storable_text
+from ecauto_pipeline.storage.storable import storable_json
 from ecauto_pipeline.storage.tables import Money, UtcDateTime
 
 CHUNK_ROWS = 1_000
@@ -138,7 +139,7 @@ def _each(convert: Callable[[Any], Any], values: list[Any]) -> list[Any]:
 
 def _texts(values: list[Any]) -> list[Any]:
     """Looked at all together, as it is next to never that one cannot be stored."""
-    return values if is_storable("".join(filter(None, values))) else _each(storable_text, values)
+    return values if is_storable("".join(filter(None, values))) else _each(storable, values)
 
 
 def _moments(convert: Callable[[datetime], str], values: list[Any]) -> list[Any]:

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.shopify.mirror import BadRecord, Entity, Shape
+from ecauto_pipeline.domain.text import storable
 from ecauto_pipeline.storage.chunks import chunks
 from ecauto_pipeline.storage.database import insert_into, reading
 from ecauto_pipeline.storage.shopify.tables import dead_letters
-from ecauto_pipeline.storage.storable import storable, storable_text
+from ecauto_pipeline.storage.storable import storable_value
 
 RECORD_ID_LENGTH = 100
 
@@ -142,15 +143,15 @@ def _letter(row: sa.Row[Any]) -> DeadLetter:
 
 
 def _key(record_id: str) -> str:
-    return storable_text(record_id)[:RECORD_ID_LENGTH]
+    return storable(record_id)[:RECORD_ID_LENGTH]
 
 
 def _values(bad: BadRecord) -> dict[str, Any]:
     return {
         "record_id": _key(bad.record_id),
         "shape": bad.shape,
-        "payload": storable(bad.payload),
-        "reason": storable_text(bad.reason),
+        "payload": storable_value(bad.payload),
+        "reason": storable(bad.reason),
     }
 
 

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.shopify.webhooks import ReceivedWebhook
+from ecauto_pipeline.domain.text import storable
 from ecauto_pipeline.storage.chunks import chunks
 from ecauto_pipeline.storage.database import insert_into, reading
 from ecauto_pipeline.storage.shopify.tables import webhook_inbox
-from ecauto_pipeline.storage.storable import storable_text
 
 _COLUMNS = [webhook_inbox.c[field.name] for field in fields(ReceivedWebhook)]
 _PENDING = webhook_inbox.c.merged_at.is_(None)
@@ -29,7 +29,7 @@ class WebhookInbox:
     def put(self, webhook: ReceivedWebhook) -> bool:
         """Keep a webhook; False if it is there already."""
         values: dict[str, Any] = {column.name: getattr(webhook, column.name) for column in _COLUMNS}
-        values["body"] = storable_text(webhook.body)
+        values["body"] = storable(webhook.body)
         with self._engine.begin() as connection:
             insert = insert_into(connection.dialect, webhook_inbox).values(values)
             statement = insert.on_conflict_do_nothing(index_elements=["webhook_id"])

@@ -52,7 +52,7 @@ def test_a_repetition_is_not_kept(inbox: WebhookInbox) -> None:
 
 def test_a_body_that_no_database_takes_is_kept(inbox: WebhookInbox) -> None:
     assert inbox.put(webhook(body="\x00{}\udcff"))
-    assert inbox.pending(1)[0].body == "\ufffd{}\ufffd"
+    assert inbox.pending(1)[0].body == "{}\ufffd"
 
 
 def test_the_oldest_come_first(inbox: WebhookInbox) -> None:
