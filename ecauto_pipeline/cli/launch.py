@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from sqlalchemy.exc import DBAPIError
 
 from ecauto_pipeline.definitions import defs
 from ecauto_pipeline.defs.instance.loggers import PEOPLE
@@ -78,15 +77,8 @@ def open_instance() -> dg.DagsterInstance:
 def _require_dagster_database() -> None:
     """Dagster itself would try for six seconds, and end in a traceback."""
     url = load_settings().dagster_postgres_url.get_secret_value()
-    if not url:
-        return
-    engine = database.open_engine(url)
-    try:
-        engine.connect().close()
-    except DBAPIError as error:
-        raise Misconfigured(f"ECAUTO_DAGSTER_POSTGRES_URL: {database.first_line(error)}") from None
-    finally:
-        engine.dispose()
+    if url:
+        database.check_reachable(url, "ECAUTO_DAGSTER_POSTGRES_URL")
 
 
 def run_job(

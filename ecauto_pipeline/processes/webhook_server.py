@@ -14,12 +14,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.shopify.webhook_signature import is_signed
 from ecauto_pipeline.domain.shopify.webhooks import ReceivedWebhook
-from ecauto_pipeline.errors import Misconfigured
+from ecauto_pipeline.errors import Misconfigured, Unavailable
 from ecauto_pipeline.settings.model import ShopifyStore
 from ecauto_pipeline.storage.shopify.webhook_inbox import WebhookInbox
 
@@ -105,30 +103,34 @@ class WebhookServer:
         """Keep a webhook that one of the stores has signed; the status to answer with."""
         topic, webhook_id = _header(headers, "Topic"), _header(headers, "Webhook-Id")
         domain = _header(headers, "Shop-Domain")
-        if not all(map(_is_name, (topic, webhook_id, domain))):
+        if not all(
+            0 < len(name) <= LONGEST_NAME and name.isascii() and name.isprintable()
+            for name in (topic, webhook_id, domain)
+        ):
             return HTTPStatus.BAD_REQUEST
         store = self._stores.get(domain.lower())
         given = _header(headers, "Hmac-Sha256")
         if store is None or not is_signed(body, given, _secrets(store)):
             _logger.warning("refused a webhook that no configured store has signed")
             return HTTPStatus.UNAUTHORIZED
+        triggered_at: datetime | None = None
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(_header(headers, "Triggered-At"))
+            triggered_at = moment.astimezone(UTC) if moment.tzinfo else None
         webhook = ReceivedWebhook(
             webhook_id=webhook_id,
             store_id=store.id,
             topic=topic.lower(),
             api_version=_header(headers, "API-Version")[:LONGEST_VERSION] or None,
-            triggered_at=_moment(_header(headers, "Triggered-At")),
+            triggered_at=triggered_at,
             body=body.decode(errors="replace"),
             received_at=self._clock.now(),
         )
-        return self._keep(webhook)
-
-    def _keep(self, webhook: ReceivedWebhook) -> HTTPStatus:
         try:
             is_new = self._inbox.put(webhook)
-        except SQLAlchemyError as error:
-            # Its message may hold the body.
-            _logger.error("a webhook could not be stored: %s", type(error).__name__)  # noqa: TRY400
+        except Unavailable as error:
+            # Shopify sends it again when it is not acknowledged, for four hours.
+            _logger.error("a webhook could not be stored: %s", error)  # noqa: TRY400
             return HTTPStatus.SERVICE_UNAVAILABLE
         came = "came" if is_new else "came again"
         _logger.info("%s: %r %s", webhook.store_id, webhook.topic, came)
@@ -145,19 +147,6 @@ def _header(headers: Message, name: str) -> str:
     """A header of Shopify's, in the usual spelling or that of its newer events."""
     value = headers.get(f"X-Shopify-{name}") or headers.get(f"Shopify-{name}") or ""
     return str(value).strip()
-
-
-def _is_name(text: str) -> bool:
-    return 0 < len(text) <= LONGEST_NAME and text.isascii() and text.isprintable()
-
-
-def _moment(text: str) -> datetime | None:
-    """The time in a header."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
 
 
 class _Server(ThreadingHTTPServer):
@@ -187,7 +176,9 @@ class _Connection(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Receive a webhook."""
-        length = _length(self.headers)
+        text = self.headers.get("Content-Length", "")
+        # int() alone would take a sign, underscores and other scripts' digits.
+        length = int(text) if text.isascii() and text.isdecimal() else None
         if self.path.partition("?")[0] != PATH:
             self._refuse(HTTPStatus.NOT_FOUND, length or 0)
         elif length is None:
@@ -215,8 +206,3 @@ class _Connection(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Nothing: what is worth a line is logged where it is decided."""
-
-
-def _length(headers: Message) -> int | None:
-    text = headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdecimal() else None

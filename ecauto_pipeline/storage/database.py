@@ -1,6 +1,7 @@
 """Opening the database, and the few places where SQLite and PostgreSQL differ."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,9 +98,33 @@ def reading(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(writes=False)
 
 
-def first_line(error: DBAPIError) -> str:
-    """What the database says, without the advice and the addresses of the lines that follow."""
-    return str(error.orig).strip().partition("\n")[0]
+@contextmanager
+def usable(what: str) -> Generator[None]:
+    """Say in one line that the database which is `what` cannot be used, where that turns out.
+
+    Raises:
+        DatabaseUnusable: it refused, or could not be reached.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        # Without the advice and the addresses in the lines that follow.
+        line = str(error.orig).strip().partition("\n")[0]
+        raise DatabaseUnusable(f"{what}: {line}") from None
+
+
+def check_reachable(url: str, setting: str) -> None:
+    """Open the database at the address that is in this setting, and close it again.
+
+    Raises:
+        DatabaseUnusable: it cannot be opened.
+    """
+    engine = open_engine(url)
+    try:
+        with usable(setting):
+            engine.connect().close()
+    finally:
+        engine.dispose()
 
 
 def insert_into(dialect: sa.Dialect, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":

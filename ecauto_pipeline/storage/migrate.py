@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
 from ecauto_pipeline.errors import DatabaseUnusable
 from ecauto_pipeline.storage import database, locks
@@ -35,17 +34,13 @@ def current_revision(engine: sa.Engine) -> str | None:
     Raises:
         DatabaseUnusable: it cannot be opened, or holds tables of another program.
     """
-    try:
-        with database.reading(engine).connect() as connection:
-            names = set(sa.inspect(connection).get_table_names())
-            if "alembic_version" in names:
-                return connection.execute(
-                    sa.text("SELECT version_num FROM alembic_version")
-                ).scalar()
-    except DBAPIError as error:
-        raise DatabaseUnusable(
-            f"{_shown(engine)} cannot be used: {database.first_line(error)}"
-        ) from None
+    with (
+        database.usable(f"{_shown(engine)} cannot be used"),
+        database.reading(engine).connect() as connection,
+    ):
+        names = set(sa.inspect(connection).get_table_names())
+        if "alembic_version" in names:
+            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
     if "products" in names:
         raise DatabaseUnusable(
             f"{_shown(engine)} is a v1.0 database: keep it, and take it over with"

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.shopify.webhooks import ReceivedWebhook
 from ecauto_pipeline.domain.text import storable
+from ecauto_pipeline.errors import Unavailable
 from ecauto_pipeline.storage.chunks import chunks
 from ecauto_pipeline.storage.database import insert_into, reading
 from ecauto_pipeline.storage.shopify.tables import webhook_inbox
@@ -27,13 +29,21 @@ class WebhookInbox:
         self._clock = clock
 
     def put(self, webhook: ReceivedWebhook) -> bool:
-        """Keep a webhook; False if it is there already."""
+        """Keep a webhook; False if it is there already.
+
+        Raises:
+            Unavailable: the database does not take it now; the message holds nothing of it.
+        """
         values: dict[str, Any] = {column.name: getattr(webhook, column.name) for column in _COLUMNS}
         values["body"] = storable(webhook.body)
-        with self._engine.begin() as connection:
-            insert = insert_into(connection.dialect, webhook_inbox).values(values)
-            statement = insert.on_conflict_do_nothing(index_elements=["webhook_id"])
-            return connection.execute(statement).rowcount == 1
+        insert = insert_into(self._engine.dialect, webhook_inbox).values(values)
+        statement = insert.on_conflict_do_nothing(index_elements=["webhook_id"])
+        try:
+            with self._engine.begin() as connection:
+                return connection.execute(statement).rowcount == 1
+        except SQLAlchemyError as error:
+            # Only what it is: what it says may quote the body.
+            raise Unavailable(f"the database did not take it: {type(error).__name__}") from None
 
     def pending(self, limit: int) -> list[ReceivedWebhook]:
         """What is not merged yet, the oldest first, but those that failed once last."""

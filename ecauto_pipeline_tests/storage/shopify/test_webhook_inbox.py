@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from ecauto_pipeline.domain.shopify.webhooks import ReceivedWebhook
+from ecauto_pipeline.errors import Unavailable
 from ecauto_pipeline.storage.shopify.tables import webhook_inbox
 from ecauto_pipeline.storage.shopify.webhook_inbox import WebhookInbox
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
@@ -53,6 +54,19 @@ def test_a_repetition_is_not_kept(inbox: WebhookInbox) -> None:
 def test_a_body_that_no_database_takes_is_kept(inbox: WebhookInbox) -> None:
     assert inbox.put(webhook(body="\x00{}\udcff"))
     assert inbox.pending(1)[0].body == "{}\ufffd"
+
+
+def test_what_the_database_does_not_take_now_may_be_put_again(
+    inbox: WebhookInbox, engine: sa.Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE webhook_inbox RENAME TO elsewhere")
+    with pytest.raises(Unavailable) as caught:
+        inbox.put(webhook())
+    assert "花子" not in str(caught.value)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO webhook_inbox")
+    assert inbox.put(webhook())
 
 
 def test_the_oldest_come_first(inbox: WebhookInbox) -> None:
