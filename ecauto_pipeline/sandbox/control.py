@@ -11,6 +11,7 @@ from ecauto_pipeline.sandbox.amazon.products import BuyFrom
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.base_shop.state import Item, ShopState
 from ecauto_pipeline.sandbox.faults import Faults, faults_from
+from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.records import ENTITIES
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import Request, Response, json_response
@@ -158,7 +159,7 @@ class Control:
         entity = request.query.get("entity", "")
         if entity not in ENTITIES:
             raise ValueError(f"entity is one of {ENTITIES}, not {entity}")
-        return {entity: self._store(request.query.get("store")).rest_bodies(entity)}
+        return {entity: rest_bodies(self._store(request.query.get("store")), entity)}
 
     def _shopify_move(self, request: Request) -> object:
         members = request.json()

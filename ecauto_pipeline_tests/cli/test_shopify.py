@@ -26,6 +26,7 @@ from ecauto_pipeline.domain.shopify.webhook_signature import signature
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import Sandbox
+from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.storage import migrate
 from ecauto_pipeline_tests.conftest import run_sql
@@ -133,7 +134,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synced]:
         orders = program.sandbox.shopify(SECOND)
         for id_ in orders.ids("orders")[:3]:
             orders.edit("orders", id_, updated_at=moment(DAY, 3600))
-        bodies = orders.rest_bodies("orders")
+        bodies = rest_bodies(orders, "orders")
         on_that_day = sum(body["updated_at"].startswith(f"{DAY}T") for body in bodies)
         one = ("--store", SECOND, "--entity", "orders")
         only = ("--from", str(DAY), "--to", str(DAY))
@@ -273,7 +274,7 @@ def test_days_that_are_still_to_come_are_left_out(tmp_path: Path, migrated_sqlit
 def test_dead_letters_are_shown_and_read_again(tmp_path: Path) -> None:
     with installed(tmp_path) as program:
         program.data_dir.mkdir()
-        body = program.sandbox.shopify(FIRST).rest_bodies("orders")[0]
+        body = rest_bodies(program.sandbox.shopify(FIRST), "orders")[0]
         broken = {"id": 7, "email": "bob@example.com"}
         with mirrors_of(program) as rig:
             bad = [

@@ -15,6 +15,7 @@ from ecauto_pipeline.defs.partitions import RANGE_END, RANGE_START, STORE, store
 from ecauto_pipeline.defs.schedules import SHOPIFY_TIMES, increment_request
 from ecauto_pipeline.domain.shopify.mirror import Entity, SyncState
 from ecauto_pipeline.domain.shopify.webhooks import ReceivedWebhook
+from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline_tests.mirrored import (
     STORES,
     Mirrored,
@@ -204,7 +205,7 @@ def receive(here: Mirrored, topic: str, body: object, number: int = 1) -> None:
 
 def test_webhooks_are_merged_by_a_run_while_some_wait(here: Mirrored) -> None:
     assert sense("shopify_webhooks", here).skip_message == "no webhook waits"
-    body = here.rig.shop(FIRST).rest_bodies("orders")[0]
+    body = rest_bodies(here.rig.shop(FIRST), "orders")[0]
     receive(here, "orders/updated", body)
     assert isinstance(sense("shopify_webhooks", here), dg.RunRequest)
     result = here.runs.run(MERGE)
@@ -232,7 +233,7 @@ def test_one_run_at_a_time_merges_webhooks(here: Mirrored, status: str, reason: 
 
 
 def test_a_webhook_that_nobody_can_read_does_not_keep_the_others_waiting(here: Mirrored) -> None:
-    body = here.rig.shop(FIRST).rest_bodies("products")[0]
+    body = rest_bodies(here.rig.shop(FIRST), "products")[0]
     receive(here, "products/update", {"id": "no number"}, 1)
     receive(here, "products/update", body, 2)
     result = here.runs.run(MERGE)

@@ -145,7 +145,7 @@ class ShopifyApi:
     ) -> Response:
         address = f"http://{request.headers.get('host', '')}"
         if operation == "shopify/graphql" and request.method == "POST":
-            return self._graphql(counter).answer(request, address, empty=empty)
+            return self._graphql(counter).answer(request, address + FILES, empty=empty)
         if operation == "unknown" or request.method != "GET":
             return NOT_FOUND
         granted = counter.rest.take(1)

@@ -27,6 +27,12 @@ def body_of(
     return product_body(shop, record, most) if entity == "products" else order_body(shop, record)
 
 
+def rest_bodies(shop: ShopifyShop, entity: str) -> list[Body]:
+    """All records of a store as they are now, as REST tells them, but with all their variants."""
+    with shop.lock:
+        return [body_of(shop, entity, record, most=None) for record in shop.records(entity)]
+
+
 def moment(shop: ShopifyShop, at: int | None) -> str | None:
     """A time as REST writes it: in the offset that the shop has at that time."""
     return None if at is None else datetime.fromtimestamp(at, shop.timezone).isoformat()

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ecauto_pipeline.sandbox.shopify.bodies import body_of, gid, moment
-from ecauto_pipeline.sandbox.shopify.events import find_events
 from ecauto_pipeline.sandbox.shopify.lists import Asked, Listed, Position, Range, Sort, Wanted
 from ecauto_pipeline.sandbox.shopify.records import ENTITIES, Record
 from ecauto_pipeline.sandbox.shopify.shop import Event, ShopifyShop
@@ -125,7 +124,7 @@ class Rest:
         told = EVENT_SUBJECTS & subjects if place.query.get("filter") else EVENT_SUBJECTS
         verb = place.query.get("verb")
         found = self._wanted("events", place.query)
-        events = find_events(self.shop, found, {verb} if verb else (), told or {"none"})
+        events = self.shop.events(found, {verb} if verb else (), told or {"none"})
         if place.after is not None:
             events = [event for event in events if event.id > place.after[1]]
         page = [] if empty else events[:limit]

@@ -1,7 +1,7 @@
 """A generated Shopify store: its records, what is done to them, and what its lists say."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -170,27 +170,28 @@ class ShopifyShop:
         with self.lock:
             return self._shelf(entity).ids()
 
-    def rest_bodies(self, entity: str) -> list[dict[str, Any]]:
-        """All records as they are now, as REST tells them, but with all their variants."""
-        from ecauto_pipeline.sandbox.shopify.bodies import body_of  # noqa: PLC0415 - it needs shops
-
+    def records(self, entity: str) -> list[Record]:
+        """All records as they are now, in the order of their ids."""
         with self.lock:
-            records = [self._shelf(entity).record(each) for each in self.ids(entity)]
-            return [body_of(self, entity, record, most=None) for record in records if record]
+            found = (self._shelf(entity).record(each) for each in self.ids(entity))
+            return [record for record in found if record]
 
-    def nodes(self, entity: str, selection: str | None = None) -> list[dict[str, Any]]:
-        """All records as they are now, as GraphQL tells them, children and all.
-
-        `selection` is what a query would say in the braces of `nodes`; all fields without it.
-        """
-        from ecauto_pipeline.sandbox.shopify.graphql.execution import nodes_of  # noqa: PLC0415 - slow import
-
-        return nodes_of(self, entity, selection)
-
-    def events(self) -> list[Event]:
-        """What was created and destroyed, oldest first."""
+    def events(
+        self,
+        wanted: Wanted = EVERYTHING,
+        verbs: Collection[str] = (),
+        subjects: Collection[str] = (),
+    ) -> list[Event]:
+        """What was created and destroyed, oldest first; no verbs or subjects named: of all."""
         with self.lock:
-            return list(self._events)
+            return [
+                event
+                for event in self._events
+                if wanted.created.holds(event.created_at)
+                and wanted.ids.holds(event.id)
+                and (not verbs or event.verb in verbs)
+                and (not subjects or event.subject_type.lower() in subjects)
+            ]
 
     def page(self, entity: str, asked: Asked) -> Listed:
         """A page of a list, as the index has it."""

@@ -10,6 +10,7 @@ import pytest
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.faults import fault_from
 from ecauto_pipeline.sandbox.server import Sandbox, demo_sandbox
+from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sandbox.shopify.rig import Rig, ShopifyCaller
@@ -197,7 +198,7 @@ def test_stores_can_be_watched_and_moved(rig: Rig) -> None:
     with httpx.Client(base_url=f"{rig.sandbox.url}/sandbox/", trust_env=False) as switches:
         query = {"store": "shop-t", "entity": "orders"}
         told = switches.get("shopify", params=query).json()
-        assert told == {"orders": rig.shop.rest_bodies("orders")}
+        assert told == {"orders": rest_bodies(rig.shop, "orders")}
         moved = switches.post("shopify/move", json={"store": "shop-t", "edits": 3, "deletes": 2})
         assert [len(moved.json()[name]) for name in ("edited", "deleted")] == [3, 2]
         assert len(rig.shop.events()) == 2

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.places import CONTRACTS
 from ecauto_pipeline_tests.sandbox.shopify.rig import MakeRig, Rig
@@ -29,7 +30,7 @@ def test_bodies_have_the_official_fields(rig: Rig, entity: str, unserved: set[st
     # checkout_id is gone from orders since 2026-04, and the token of an order is a secret.
     unserved |= {"token", "order_status_url", "merchant_business_entity_id"}
     unserved |= {name for name in example if name.startswith("total_cash_rounding")}
-    body = rig.shop.rest_bodies(entity)[0]
+    body = rest_bodies(rig.shop, entity)[0]
     assert set(example) - set(body) <= unserved
     assert set(body) <= set(example)
     for children in ("variants", "line_items"):
@@ -74,7 +75,7 @@ def test_without_wishes_fifty_of_the_newest_come(rig: Rig) -> None:
 
 
 def test_lists_can_be_filtered(rig: Rig) -> None:
-    everything = rig.shop.rest_bodies("customers")
+    everything = rest_bodies(rig.shop, "customers")
     edge = sorted(body["updated_at"] for body in everything)[30]
     later = {body["id"] for body in everything if body["updated_at"] >= edge}
     assert set(ids(rig, "customers", updated_at_min=edge)) == later
@@ -101,7 +102,7 @@ def test_bad_parameters_are_refused(rig: Rig, query: dict[str, Any]) -> None:
 
 
 def test_orders_are_the_open_ones_unless_asked_otherwise(rig: Rig) -> None:
-    bodies = rig.shop.rest_bodies("orders")
+    bodies = rest_bodies(rig.shop, "orders")
     open_ids = {b["id"] for b in bodies if not b["closed_at"] and not b["cancelled_at"]}
     closed = {body["id"] for body in bodies if body["closed_at"]}
     cancelled = {body["id"] for body in bodies if body["cancelled_at"]}
@@ -135,7 +136,7 @@ def test_one_record_is_as_in_the_list(rig: Rig) -> None:
 
 def test_products_carry_at_most_100_variants(rig: Rig) -> None:
     sizes = [len(body["variants"]) for body in rig.caller.get("products").json()["products"]]
-    true = [len(body["variants"]) for body in rig.shop.rest_bodies("products")]
+    true = [len(body["variants"]) for body in rest_bodies(rig.shop, "products")]
     assert max(true) > 250
     assert max(sizes) == 100
 
@@ -191,4 +192,4 @@ def test_edits_between_pages_skip_nothing(rig: Rig, clock: FakeClock) -> None:
         for page in rig.caller.pages("products", limit=3, order="updated_at asc")
         for body in page.json()["products"]
     }
-    assert latest == {body["id"]: body["updated_at"] for body in rig.shop.rest_bodies("products")}
+    assert latest == {body["id"]: body["updated_at"] for body in rest_bodies(rig.shop, "products")}

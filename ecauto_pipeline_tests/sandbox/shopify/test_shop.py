@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
+from ecauto_pipeline.sandbox.shopify.graphql.execution import nodes_of
 from ecauto_pipeline.sandbox.shopify.lists import Asked, Range, Sort, Wanted
 from ecauto_pipeline.sandbox.shopify.records import ENTITIES, Mint
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
@@ -33,12 +35,12 @@ def listed(shop: ShopifyShop, entity: str = "customers") -> list[tuple[int, int]
 
 def test_the_same_seed_gives_the_same_store(shop: ShopifyShop, clock: FakeClock) -> None:
     for entity in ENTITIES:
-        assert shop.rest_bodies(entity) == make(clock).rest_bodies(entity)
-        assert shop.rest_bodies(entity) != make(clock, seed=2).rest_bodies(entity)
+        assert rest_bodies(shop, entity) == rest_bodies(make(clock), entity)
+        assert rest_bodies(shop, entity) != rest_bodies(make(clock, seed=2), entity)
 
 
 def test_customers_come_in_all_kinds(shop: ShopifyShop) -> None:
-    nodes = shop.nodes("customers")
+    nodes = nodes_of(shop, "customers")
     assert all(int(node["legacyResourceId"]) > 2**31 for node in nodes)
     for name in ("defaultEmailAddress", "defaultPhoneNumber", "defaultAddress", "firstName"):
         assert {node[name] is None for node in nodes} == {True, False}
@@ -50,7 +52,7 @@ def test_customers_come_in_all_kinds(shop: ShopifyShop) -> None:
         "UNSUBSCRIBED",
         "INVALID",
     }
-    bodies = shop.rest_bodies("customers")
+    bodies = rest_bodies(shop, "customers")
     assert {body["tags"] for body in bodies} >= {"", "Noël"}
     assert {body["note"] for body in bodies} >= {None, "", "要確認 ✅"}
     assert "🦊" in {body["first_name"] for body in bodies}
@@ -63,21 +65,21 @@ def test_seconds_are_shared_by_several_and_end_now(shop: ShopifyShop) -> None:
     assert max(seconds.values()) >= 10
     assert sum(number == 3 for number in seconds.values()) > 5
     assert max(seconds) <= shop.now()
-    for body in shop.rest_bodies("customers"):
+    for body in rest_bodies(shop, "customers"):
         assert body["created_at"] <= body["updated_at"]
 
 
 def test_products_have_up_to_hundreds_of_variants(shop: ShopifyShop) -> None:
-    sizes = [len(node["variants"]["nodes"]) for node in shop.nodes("products")]
+    sizes = [len(node["variants"]["nodes"]) for node in nodes_of(shop, "products")]
     assert min(sizes) == 1
     assert any(100 < size <= 250 for size in sizes)
     assert any(size > 250 for size in sizes)
-    ids = [row["id"] for node in shop.nodes("products") for row in node["variants"]["nodes"]]
+    ids = [row["id"] for node in nodes_of(shop, "products") for row in node["variants"]["nodes"]]
     assert len(set(ids)) == len(ids)
 
 
 def test_orders_come_in_all_kinds(shop: ShopifyShop) -> None:
-    bodies = shop.rest_bodies("orders")
+    bodies = rest_bodies(shop, "orders")
     assert max(len(body["line_items"]) for body in bodies) > 50
     for name in ("test", "cancelled_at", "closed_at", "customer", "refunds", "fulfillment_status"):
         assert {bool(body[name]) for body in bodies} == {True, False}, name
@@ -90,7 +92,7 @@ def test_orders_come_in_all_kinds(shop: ShopifyShop) -> None:
 
 def test_what_orders_cost_adds_up(clock: FakeClock) -> None:
     for currency in ("JPY", "USD"):
-        for body in make(clock, currency=currency).rest_bodies("orders"):
+        for body in rest_bodies(make(clock, currency=currency), "orders"):
             goods = sum(float(line["price"]) * line["quantity"] for line in body["line_items"])
             given = sum(
                 float(each["amount"])
@@ -103,7 +105,7 @@ def test_what_orders_cost_adds_up(clock: FakeClock) -> None:
 
 
 def test_both_forms_of_a_record_say_the_same(shop: ShopifyShop) -> None:
-    for body, node in zip(shop.rest_bodies("customers"), shop.nodes("customers"), strict=True):
+    for body, node in zip(rest_bodies(shop, "customers"), nodes_of(shop, "customers"), strict=True):
         assert body["admin_graphql_api_id"] == node["id"]
         at = datetime.fromisoformat(body["updated_at"])
         assert at.utcoffset() == timedelta(hours=9)
@@ -114,7 +116,7 @@ def test_both_forms_of_a_record_say_the_same(shop: ShopifyShop) -> None:
 
 def test_an_offset_follows_the_season(clock: FakeClock) -> None:
     shop = make(clock, timezone=ZoneInfo("America/New_York"))
-    bodies = shop.rest_bodies("orders")
+    bodies = rest_bodies(shop, "orders")
     assert {body["created_at"][-6:] for body in bodies} == {"-05:00", "-04:00"}
 
 
@@ -123,7 +125,7 @@ def test_an_edit_moves_a_record_to_the_end(shop: ShopifyShop, clock: FakeClock) 
     clock.advance(seconds=5)
     shop.edit("customers", first, note="neu", default_address=None)
     assert listed(shop)[-1] == (shop.now(), first)
-    [body] = [each for each in shop.rest_bodies("customers") if each["id"] == first]
+    [body] = [each for each in rest_bodies(shop, "customers") if each["id"] == first]
     assert (body["note"], body["default_address"]) == ("neu", None)
     assert len(listed(shop)) == 300
 
@@ -235,7 +237,7 @@ def test_many_threads_may_change_a_store(shop: ShopifyShop) -> None:
 def test_large_stores_are_made_quickly(clock: FakeClock) -> None:
     began = time.process_time()
     shop = make(clock, customers=10_000)
-    assert len(shop.rest_bodies("customers")) == 10_000
+    assert len(rest_bodies(shop, "customers")) == 10_000
     assert time.process_time() - began < 3
     large = make(clock, customers=1_000_000)
     assert large.count("customers") == 1_000_000

@@ -15,6 +15,7 @@ from ecauto_pipeline.domain.shopify.mirror import Entity, Record, Window
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.faults import Fault
 from ecauto_pipeline.sandbox.server import Sandbox
+from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.settings.model import Settings, ShopifySettings
 from ecauto_pipeline.settings.model import ShopifyStore as StoreSettings
@@ -96,7 +97,7 @@ class MirrorRig:
 
     def truth(self, entity: Entity, store_id: str = STORE) -> tuple[Rows, Rows]:
         """What the store holds, read from the bodies of its resources, which are whole here."""
-        bodies = self.shop(store_id).rest_bodies(entity)
+        bodies = rest_bodies(self.shop(store_id), entity)
         return rows_of(record_from_body(entity, body) for body in bodies)
 
     def agrees(

@@ -28,7 +28,6 @@ from ecauto_pipeline.sandbox.shopify.lists import Wanted
 from ecauto_pipeline.sandbox.shopify.records import ENTITIES, Record
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 
-FILES = "/bulk-files/"
 MOST_RUNNING = 5
 MOST_CONNECTIONS = 5
 DEEPEST = 2
@@ -70,9 +69,9 @@ class Operation:
         """Whether it has not ended."""
         return self.status in {"CREATED", "RUNNING"}
 
-    def told(self, address: str) -> dict[str, Any]:
-        """Its fields in GraphQL, with addresses below the one given."""
-        url = f"{address}{FILES}{self.secret}/bulk-{self.id}.jsonl"
+    def told(self, files: str) -> dict[str, Any]:
+        """Its fields in GraphQL; `files` is the address below which the bulk files are."""
+        url = f"{files}{self.secret}/bulk-{self.id}.jsonl"
         done, failed = self.status == "COMPLETED", self.status == "FAILED"
         return {
             "id": gid("BulkOperation", self.id),

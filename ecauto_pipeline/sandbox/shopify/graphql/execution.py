@@ -14,7 +14,6 @@ from graphql import (
 )
 
 from ecauto_pipeline.sandbox.quotas import PointBucket
-from ecauto_pipeline.sandbox.shopify.events import event_slice
 from ecauto_pipeline.sandbox.shopify.graphql.bulk import BulkDesk
 from ecauto_pipeline.sandbox.shopify.graphql.cost import (
     MOST_POINTS,
@@ -37,6 +36,7 @@ DOCUMENTATION = "https://shopify.dev/api/usage/rate-limits"
 GID = re.compile(r"gid://shopify/(\w+)/(\d+)(?:\?.*)?")
 KINDS = {"Customer": "customers", "Product": "products", "Order": "orders"}
 SORTS = {"UPDATED_AT": Sort.UPDATED, "CREATED_AT": Sort.CREATED, "PROCESSED_AT": Sort.CREATED}
+EVENT_KINDS = ("action", "subject_type")
 
 NO_QUERY = {"errors": {"query": "Required parameter missing or invalid"}}
 
@@ -49,19 +49,22 @@ class Graphql:
     bucket: PointBucket
     bulk: BulkDesk
 
-    def answer(self, request: Request, address: str, *, empty: bool = False) -> Response:
-        """The response to a POST; its status is 200 also if the query is refused."""
+    def answer(self, request: Request, files: str, *, empty: bool = False) -> Response:
+        """The response to a POST; its status is 200 also if the query is refused.
+
+        `files` is the address below which the files of bulk operations are.
+        """
         posted = request.json()
         text = posted.get("query")
         if not isinstance(text, str):
             return json_response(400, NO_QUERY)
         try:
-            return json_response(200, self._answer(text, posted, address, empty=empty))
+            return json_response(200, self._answer(text, posted, files, empty=empty))
         except (QueryRefused, ValueError) as error:
             return json_response(200, {"errors": [{"message": str(error)}]})
 
     def _answer(
-        self, text: str, posted: Mapping[str, object], address: str, *, empty: bool
+        self, text: str, posted: Mapping[str, object], files: str, *, empty: bool
     ) -> dict[str, Any]:
         document = read(text)
         if document.errors:
@@ -75,7 +78,7 @@ class Graphql:
             return _too_dear(requested)
         if not self.bucket.take(requested):
             return self._throttled(requested)
-        roots = Roots(self.shop, self.bulk, address, empty=empty)
+        roots = Roots(self.shop, self.bulk, files, empty=empty)
         answer = self._carried_out(operation, of, Planner(self.shop, selections, roots.getter))
         counts = Costs(selections, roots.sizes)
         actual = min(requested, counts.of_operation(of, operation.selection_set))
@@ -118,7 +121,7 @@ class Roots:
 
     shop: ShopifyShop
     bulk: BulkDesk
-    address: str
+    files: str
     empty: bool = False
     sizes: dict[str, int] = field(default_factory=dict[str, int])
     searches: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -181,10 +184,25 @@ class Roots:
             self.searches.append({"path": [key], "query": query, "warnings": warnings})
 
     def _events(self, key: str, arguments: Mapping[str, Any]) -> Slice:
-        found, warnings = event_slice(self.shop, arguments)
-        self._note(key, arguments.get("query"), warnings)
-        self.sizes[key] = 0 if self.empty else len(found.rows)
-        return Slice() if self.empty else found
+        query, backward = arguments.get("query"), arguments["reverse"]
+        found, warnings = wanted(query, names=("created_at", "id"), apart=EVENT_KINDS)
+        self._note(key, query, warnings)
+        verbs, subjects = (
+            [term.value.lower() for term in terms(query or "") if term.name == kind]
+            for kind in EVENT_KINDS
+        )
+        events = self.shop.events(found, verbs, subjects)
+        if backward:
+            events.reverse()
+        if arguments.get("after"):
+            last = position(arguments["after"])[1]
+            events = [each for each in events if (each.id < last if backward else each.id > last)]
+        rows = [] if self.empty else events[: arguments["first"]]
+        self.sizes[key] = len(rows)
+        if self.empty:
+            return Slice()
+        end = (rows[-1].id, rows[-1].id) if rows else None
+        return Slice([("BasicEvent", event) for event in rows], end, len(events) > len(rows))
 
     def _node(self, text: str) -> tuple[str, Any] | None:
         match = GID.fullmatch(text)
@@ -193,7 +211,7 @@ class Roots:
         kind, number = match[1], int(match[2])
         if kind == "BulkOperation":
             operation = self.bulk.poll(number)
-            return (kind, operation.told(self.address)) if operation else None
+            return (kind, operation.told(self.files)) if operation else None
         if kind not in KINDS:
             return None
         record = self.shop.record(KINDS[kind], number)
@@ -208,16 +226,22 @@ class Roots:
                 operations = [each for each in operations if each.status == status]
         if arguments["reverse"]:
             operations.reverse()
-        return Slice([each.told(self.address) for each in operations[: arguments["first"]]])
+        return Slice([each.told(self.files) for each in operations[: arguments["first"]]])
 
     def _run(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         answer = self.bulk.run(arguments["query"], grouped=arguments["groupObjects"])
         operation = answer["operation"]
-        return {**answer, "operation": operation and operation.told(self.address)}
+        return {**answer, "operation": operation and operation.told(self.files)}
 
 
-def nodes_of(shop: ShopifyShop, entity: str, selection: str | None) -> list[dict[str, Any]]:
-    """All records of a store as they are now, with all their children, whatever the limits."""
+def nodes_of(shop: ShopifyShop, entity: str, selection: str | None = None) -> list[dict[str, Any]]:
+    """All records of a store as they are now, with all their children, whatever the limits.
+
+    `selection` is what a query would say in the braces of `nodes`; all fields without it.
+
+    Raises:
+        ValueError: the selection does not fit the schema.
+    """
     kind = object_type({entity: kind for kind, entity in KINDS.items()}[entity])
     text = f"{{ {entity} {{ nodes {{ {selection or _everything(kind)} }} }} }}"
     document = read(text)
@@ -231,8 +255,7 @@ def nodes_of(shop: ShopifyShop, entity: str, selection: str | None) -> list[dict
     planner = Planner(shop, selections, whole=True)
     plan, view = planner.plan(kind, sets), View(shop)
     with shop.lock:
-        records = (shop.record(entity, each) for each in shop.ids(entity))
-        return [plan.of(record, view) for record in records if record]
+        return [plan.of(record, view) for record in shop.records(entity)]
 
 
 def _everything(of: GraphQLObjectType) -> str:

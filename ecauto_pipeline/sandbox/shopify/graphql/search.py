@@ -1,7 +1,7 @@
 """Shopify's search syntax, as far as lists are filtered by it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -69,11 +69,20 @@ def time_bounds(term: Term, *, whole_days: bool) -> Range:
 
 
 def wanted(
-    query: str | None, *, whole_days: bool = False, names: Iterable[str] = (*TIMES, "id")
+    query: str | None,
+    *,
+    whole_days: bool = False,
+    names: Collection[str] = (*TIMES, "id"),
+    apart: Collection[str] = (),
 ) -> tuple[Wanted, list[dict[str, str]]]:
-    """Which records a search wants, and a warning for each comparison that was ignored."""
+    """Which records a search wants, and a warning for each comparison that was ignored.
+
+    Comparisons of the fields `apart` are left to the caller.
+    """
     found, warnings = Wanted(), list[dict[str, str]]()
     for term in terms(query or ""):
+        if term.name in apart:
+            continue
         if term.name not in names:
             warning = {"field": term.name, "message": "Invalid search field for this query."}
             warnings.append(warning)

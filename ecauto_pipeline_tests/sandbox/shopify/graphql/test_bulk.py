@@ -8,6 +8,7 @@ import pytest
 
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.server import Sandbox
+from ecauto_pipeline.sandbox.shopify.graphql.execution import nodes_of
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sandbox.shopify.rig import CUSTOMER, MakeRig, Rig, ShopifyCaller
@@ -58,7 +59,7 @@ def test_an_operation_runs_to_its_end(rig: Rig) -> None:
     ended = poll(rig, operation)
     assert (ended["objectCount"], ended["rootObjectCount"]) == ("60", "60")
     assert ended["completedAt"] == "2026-11-20T03:00:00Z"
-    assert lines(ended["url"]) == rig.shop.nodes("customers", CUSTOMER)
+    assert lines(ended["url"]) == nodes_of(rig.shop, "customers", CUSTOMER)
     response = httpx.get(ended["url"], trust_env=False)
     assert int(ended["fileSize"]) == len(response.content)
     by_node = rig.caller.data(
@@ -76,7 +77,7 @@ def test_children_come_after_all_parents_or_each_after_its_own(rig: Rig) -> None
     assert ["__parentId" in line for line in apart] == sorted("__parentId" in x for x in apart)
     assert "__parentId" in grouped[1]
     products = {
-        node["id"]: node for node in rig.shop.nodes("products", "id variants { nodes { id } }")
+        node["id"]: node for node in nodes_of(rig.shop, "products", "id variants { nodes { id } }")
     }
     children: dict[str, list[str]] = {key: [] for key in products}
     for line in apart:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLNamedType, build_schema
 
+from ecauto_pipeline.sandbox.shopify.graphql.execution import nodes_of
 from ecauto_pipeline.sandbox.shopify.graphql.schema import schema
 from ecauto_pipeline.sandbox.wire import Request
 from ecauto_pipeline_tests.fakes import FakeClock
@@ -137,7 +138,7 @@ def test_a_plan_sets_the_limit(make_rig: MakeRig, plan: str, most: float) -> Non
 @pytest.mark.parametrize("entity", ["customers", "products", "orders"])
 def test_pages_give_everything_once(rig: Rig, entity: str, sort: str) -> None:
     nodes = rig.caller.walk(entity, 7, sort=sort)
-    assert sorted(ids(nodes)) == sorted(ids(rig.shop.nodes(entity, "id")))
+    assert sorted(ids(nodes)) == sorted(ids(nodes_of(rig.shop, entity, "id")))
     if sort == "UPDATED_AT":
         assert [node["updatedAt"] for node in nodes] == sorted(node["updatedAt"] for node in nodes)
 
@@ -154,7 +155,9 @@ def test_edits_and_deletes_between_pages_skip_nothing(rig: Rig, clock: FakeClock
     rig.shop.before_page = disturb
     nodes = rig.caller.walk("customers", 7)
     assert len(deleted) == 3
-    left = {node["id"]: node["updatedAt"] for node in rig.shop.nodes("customers", "id updatedAt")}
+    left = {
+        node["id"]: node["updatedAt"] for node in nodes_of(rig.shop, "customers", "id updatedAt")
+    }
     latest = {node["id"]: node["updatedAt"] for node in nodes}
     assert left == {key: at for key, at in latest.items() if key in left}
     assert len(nodes) > len(latest)
@@ -183,7 +186,7 @@ def test_a_lagging_list_gives_fresh_nodes(rig: Rig, clock: FakeClock) -> None:
 
 def test_children_are_paged_too(rig: Rig) -> None:
     [product, *_] = [
-        node for node in rig.shop.nodes("products") if len(node["variants"]["nodes"]) > 250
+        node for node in nodes_of(rig.shop, "products") if len(node["variants"]["nodes"]) > 250
     ]
     query = (
         "query ($id: ID!, $after: String) { node(id: $id) { __typename ... on Product {"
@@ -207,7 +210,7 @@ def test_a_served_node_is_the_true_one(rig: Rig) -> None:
         ("orders", ORDER % 250),
     ):
         served = rig.caller.data(listing(entity, selection))[entity]["nodes"]
-        true = rig.shop.nodes(entity, selection)
+        true = nodes_of(rig.shop, entity, selection)
         small = [node for node in true if node not in served]
         assert len(served) == len(true)
         assert all(len(node["variants"]["nodes"]) > 250 for node in small)
@@ -232,7 +235,7 @@ def times(rig: Rig, entity: str, search: str) -> set[str]:
 
 def test_quoted_times_are_exact_and_bare_ones_mean_days(make_rig: MakeRig) -> None:
     rig = make_rig(span=timedelta(days=4))
-    everything = sorted(node["updatedAt"] for node in rig.shop.nodes("orders", "updatedAt"))
+    everything = sorted(node["updatedAt"] for node in nodes_of(rig.shop, "orders", "updatedAt"))
     at = everything[20]
     later, day = {each for each in everything if each >= at}, at[:10]
     assert times(rig, "orders", f"updated_at:>='{at}'") == later
@@ -247,7 +250,7 @@ def test_quoted_times_are_exact_and_bare_ones_mean_days(make_rig: MakeRig) -> No
 
 def test_customers_may_match_whole_days(make_rig: MakeRig, clock: FakeClock) -> None:
     rig = make_rig(customers_match_whole_days=True, span=timedelta(days=10))
-    everything = {node["updatedAt"] for node in rig.shop.nodes("customers", "updatedAt")}
+    everything = {node["updatedAt"] for node in nodes_of(rig.shop, "customers", "updatedAt")}
     midnight = f"{clock.now():%Y-%m-%d}T00:00:00Z"
     noon = f"{clock.now() - timedelta(days=1):%Y-%m-%d}T12:00:00Z"
     found = times(rig, "customers", f"updated_at:>='{noon}'")
@@ -432,7 +435,7 @@ def test_discounts_by_code_count_only_on_request(rig: Rig) -> None:
     )
     lines = [
         (float(line["with"]["shopMoney"]["amount"]), float(line["without"]["shopMoney"]["amount"]))
-        for order in rig.shop.nodes("orders", selection)
+        for order in nodes_of(rig.shop, "orders", selection)
         for line in order["lineItems"]["nodes"]
     ]
     assert all(low <= high for low, high in lines)
@@ -441,4 +444,4 @@ def test_discounts_by_code_count_only_on_request(rig: Rig) -> None:
 
 def test_a_selection_must_fit_the_schema(rig: Rig) -> None:
     with pytest.raises(ValueError, match="acceptsMarketing"):
-        rig.shop.nodes("customers", "acceptsMarketing")
+        nodes_of(rig.shop, "customers", "acceptsMarketing")
