@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ import httpx
 import orjson
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
+from ecauto_pipeline.clients.json_body import parsed
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.errors import NoProof, NotSent, NotServed, Throttled, Unavailable
 from ecauto_pipeline.settings.redaction import Redactor
@@ -112,7 +113,14 @@ class JsonApi:
                 follow_redirects=False,
             ) as response,
         ):
-            return _answer(response, self._content(response, until))
+            received = bytearray()
+            for chunk in response.iter_bytes():
+                received += chunk
+                if len(received) > MAX_BYTES:
+                    raise TooLong(f"{self.host} sends more than {MAX_BYTES} bytes")
+                if self._clock.now() > until:
+                    raise Unavailable(f"{self.host} sends its answer too slowly")
+        return _answer(response, bytes(received))
 
     def lines(self, url: str) -> Iterator[bytes]:
         """The lines of a file that may be on another server, see `lines_of`."""
@@ -126,17 +134,6 @@ class JsonApi:
         """The server's own words, fit for a message: one line, short, without secrets."""
         line = " ".join(str(words or "").split())
         return self.redactor.redact(line)[:SHOWN_CHARACTERS]
-
-    def _content(self, response: httpx.Response, until: datetime) -> bytes:
-        """The body, in bounded time and memory."""
-        content = bytearray()
-        for chunk in response.iter_bytes():
-            content += chunk
-            if len(content) > MAX_BYTES:
-                raise TooLong(f"{self.host} sends more than {MAX_BYTES} bytes")
-            if self._clock.now() > until:
-                raise Unavailable(f"{self.host} sends its answer too slowly")
-        return bytes(content)
 
 
 def lines_of(http: httpx.Client, url: str) -> Iterator[bytes]:
@@ -209,28 +206,19 @@ def retrying(
 
 
 def _answer(response: httpx.Response, content: bytes) -> Answer:
+    """The answer, unless its status says all."""
     status = response.status_code
     host = response.url.netloc.decode()
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Throttled(f"{host} asks for fewer calls", _retry_after(response))
+        # Believed when it is a sane number of seconds; Shopify sends "2.0".
+        wait = _SECONDS.fullmatch(response.headers.get("Retry-After", "")[:6])
+        raise Throttled(f"{host} asks for fewer calls", float(wait[0]) if wait else None)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         raise NotServed(f"{host} is not available now (HTTP 503)")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Unavailable(f"{host} failed (HTTP {status})")
     if response.has_redirect_location or response.is_redirect:
         raise NoProof(f"{host} redirects (HTTP {status}) instead of answering")
-    return Answer(status, _json_object(content), response.headers)
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds, when the header holds a sane number of them; Shopify sends "2.0"."""
-    text = response.headers.get("Retry-After", "")[:6]
-    return float(text) if _SECONDS.fullmatch(text) else None
-
-
-def _json_object(content: bytes) -> dict[str, Any] | None:
-    try:
-        body: object = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return None
-    return cast("dict[str, Any]", body) if isinstance(body, dict) else None
+    body = parsed(content)
+    known = cast("dict[str, Any]", body) if isinstance(body, dict) else None
+    return Answer(status, known, response.headers)

@@ -1,6 +1,5 @@
 """Everything opened: database, stores, clients and flows, from the settings in force."""
 
-import random
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import cached_property
@@ -398,13 +397,12 @@ class Pipeline:
     def _amazon_client(self, clock: Clock, on_wait: OnWait) -> AmazonClient:
         amazon = self.settings.amazon
         client = AmazonClient(
-            endpoint=amazon.endpoint,
+            JsonApi(open_http(), amazon.endpoint, clock, self.redactor),
+            self._lwa_tokens,
+            Pacer(self.rate_buckets, clock, on_wait),
+            clock,
             marketplace_id=amazon.marketplace_id,
             account=self._amazon_credentials().fingerprint(),
-            tokens=self._lwa_tokens,
-            pacer=Pacer(self.rate_buckets, clock, on_wait),
-            clock=clock,
-            jitter=random.Random(),  # noqa: S311 - spreads retries, keeps no secret
         )
         for operation, rate in amazon.rates.items():
             per_second = rate.per_second * self.settings.rate_multiplier
@@ -417,12 +415,9 @@ class Pipeline:
 
     @cached_property
     def _lwa_tokens(self) -> LwaTokens:
-        return LwaTokens(
-            self._amazon_credentials,
-            endpoint=self.settings.amazon.lwa_endpoint,
-            http=self._http,
-            clock=self.clock,
-        )
+        endpoint = self.settings.amazon.lwa_endpoint
+        api = JsonApi(self._http, endpoint, self.clock, self.redactor)
+        return LwaTokens(self._amazon_credentials, api, self.clock)
 
     def _amazon_credentials(self) -> AmazonCredentials:
         """Read again each time: a secret may have been rotated since."""

@@ -8,19 +8,18 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-import httpx
-
-from ecauto_pipeline.clients.json_body import mapping, parsed, text
+from ecauto_pipeline.clients.http import JsonApi
+from ecauto_pipeline.clients.json_body import text
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.errors import CredentialsRejected, Misconfigured, NoProof, Unavailable
 
 RENEW_BEFORE = timedelta(minutes=5)
 """A token is renewed this long before it expires (LWA's live for an hour)."""
 
-TIMEOUT_SECONDS = 20
-
 LIFETIME_SECONDS = 3600
 """How long a token lives when the answer does not tell."""
+
+_REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,10 @@ class LwaTokens:
     """
 
     def __init__(
-        self,
-        read_credentials: Callable[[], AmazonCredentials],
-        *,
-        endpoint: str,
-        http: httpx.Client,
-        clock: Clock,
+        self, read_credentials: Callable[[], AmazonCredentials], api: JsonApi, clock: Clock
     ) -> None:
         self._read = read_credentials
-        self._url = f"{endpoint}/auth/o2/token"
-        self._http = http
+        self._api = api
         self._clock = clock
         self._lock = threading.Lock()
         self._token = ""
@@ -110,24 +103,16 @@ class LwaTokens:
             "client_id": credentials.app_id,
             "client_secret": credentials.client_secret,
         }
-        try:
-            response = self._http.post(self._url, data=form, timeout=TIMEOUT_SECONDS)
-        except httpx.HTTPError as error:
-            raise Unavailable(f"Login with Amazon: {type(error).__name__}") from None
-        return _token_answer(response)
-
-
-def _token_answer(response: httpx.Response) -> dict[str, Any]:
-    body = mapping(parsed(response.content))
-    status = response.status_code
-    if status in {400, 401, 403} and "error" in body:
-        raise CredentialsRejected(_remedy(str(body["error"])))
-    if status != HTTPStatus.OK:
-        raise Unavailable(f"Login with Amazon: HTTP {status}")
-    token = text(body.get("access_token"))
-    if token is None or not (token.isascii() and token.isprintable()):
-        raise NoProof("Login with Amazon: an answer without a token")
-    return {"access_token": token, "expires_in": _lifetime(body.get("expires_in"))}
+        answer = self._api.send("POST", "/auth/o2/token", form=form)
+        body = answer.body or {}
+        if answer.status in _REFUSED and "error" in body:
+            raise CredentialsRejected(_remedy(self._api.shown(body["error"])))
+        if answer.status != HTTPStatus.OK:
+            raise Unavailable(f"Login with Amazon: HTTP {answer.status}")
+        token = text(body.get("access_token"))
+        if token is None or not (token.isascii() and token.isprintable()):
+            raise NoProof("Login with Amazon: an answer without a token")
+        return {"access_token": token, "expires_in": _lifetime(body.get("expires_in"))}
 
 
 def _lifetime(seconds: object) -> int:

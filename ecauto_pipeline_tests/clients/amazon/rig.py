@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clients.amazon.auth import AmazonCredentials, LwaTokens
 from ecauto_pipeline.clients.amazon.client import AmazonClient
+from ecauto_pipeline.clients.http import JsonApi
 from ecauto_pipeline.clients.rate_limit import Pacer
 from ecauto_pipeline.sandbox.amazon import api as amazon
 from ecauto_pipeline.settings.model import PUBLISHED_RATES
@@ -65,18 +66,14 @@ def amazon_rigged(
     turns = database.open_engine("sqlite:///:memory:")
     rate_buckets.create(turns)
     with httpx.Client(verify=_trust()) as http:
-        tokens = LwaTokens(read, endpoint=endpoint, http=http, clock=clock)
+        api = JsonApi(http, endpoint, clock)
+        tokens = LwaTokens(read, api, clock)
+        pacer = Pacer(RateBuckets(turns, clock), clock, dice=random.Random(1))
+        chance = random.Random(1).random
         client = AmazonClient(
-            endpoint=endpoint,
-            marketplace_id=MARKETPLACE,
-            account="seller",
-            tokens=tokens,
-            pacer=Pacer(RateBuckets(turns, clock), clock, dice=random.Random(1)),
-            clock=clock,
-            jitter=random.Random(1),
+            api, tokens, pacer, clock, marketplace_id=MARKETPLACE, account="seller", chance=chance
         )
         for operation, rate in PUBLISHED_RATES.items():
             client.configure_quota(operation, rate.per_second, rate.burst)
         yield AmazonRig(client, tokens, turns, clock)
-        client.close()
     turns.dispose()

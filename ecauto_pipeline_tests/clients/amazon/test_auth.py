@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecauto_pipeline.clients.amazon.auth import RENEW_BEFORE, AmazonCredentials, LwaTokens
-from ecauto_pipeline.clients.http import open_http
+from ecauto_pipeline.clients.http import MAX_BYTES, WHOLE_ANSWER, JsonApi, TooLong, open_http
 from ecauto_pipeline.errors import CredentialsRejected, Misconfigured, NoProof, Unavailable
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.server import Sandbox
@@ -41,7 +41,7 @@ def open_tokens(clock: FakeClock) -> Iterator[Open]:
             def read() -> AmazonCredentials:
                 return left.pop(0) if len(left) > 1 else left[0]
 
-            return LwaTokens(read, endpoint=endpoint, http=http, clock=clock)
+            return LwaTokens(read, JsonApi(http, endpoint, clock), clock)
 
         yield make
 
@@ -162,6 +162,25 @@ def test_trouble_at_amazon_says_nothing_about_the_credentials(
     with pytest.raises(Unavailable):
         tokens.access_token()
     assert tokens.access_token() == "Atza|one"
+
+
+def test_an_answer_without_an_end_is_not_read_to_the_end(
+    server: ScriptedServer, open_tokens: Open
+) -> None:
+    server.will(Scripted(answer(TOKEN).body + b" " * MAX_BYTES))
+    with pytest.raises(TooLong):
+        open_tokens(server.url).access_token()
+
+
+def test_an_answer_that_trickles_is_not_waited_for(
+    server: ScriptedServer, open_tokens: Open, clock: FakeClock
+) -> None:
+    def trickle() -> None:
+        clock.advance(seconds=WHOLE_ANSWER.total_seconds() + 1)
+
+    server.will(replace(answer(TOKEN), before_body=trickle))
+    with pytest.raises(Unavailable, match="too slowly"):
+        open_tokens(server.url).access_token()
 
 
 @pytest.mark.parametrize(

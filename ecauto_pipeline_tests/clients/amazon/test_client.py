@@ -1,5 +1,6 @@
 """Amazon's operations over real HTTP: against the sandbox, and against scripted answers."""
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,7 +11,6 @@ import pytest
 
 from ecauto_pipeline.clients.amazon.auth import AmazonCredentials
 from ecauto_pipeline.clients.amazon.client import (
-    ATTEMPTS,
     BATCH,
     COMPETITIVE_PRICING,
     ITEM_OFFERS,
@@ -18,6 +18,7 @@ from ecauto_pipeline.clients.amazon.client import (
     SEARCH_CATALOG,
     AmazonClient,
 )
+from ecauto_pipeline.clients.http import MAX_BYTES, MAX_TRIES, WHOLE_ANSWER, TooLong
 from ecauto_pipeline.clients.rate_limit import PACING
 from ecauto_pipeline.domain.amazon.facts import BuyFrom, judge_competitive_price, judge_offers
 from ecauto_pipeline.errors import (
@@ -236,21 +237,44 @@ def test_what_proves_nothing_is_asked_again(
 def test_after_some_tries_that_is_the_answer(
     scripted: AmazonRig, server: ScriptedServer, spoilt: Scripted
 ) -> None:
-    server.will(*[spoilt] * ATTEMPTS)
+    server.will(*[spoilt] * MAX_TRIES)
     with pytest.raises(Unavailable):
         scripted.client.competitive_prices([ASIN])
-    assert len(asked(server)) == ATTEMPTS
+    assert len(asked(server)) == MAX_TRIES
+
+
+def test_an_answer_without_an_end_is_not_read_to_the_end(
+    scripted: AmazonRig, server: ScriptedServer
+) -> None:
+    endless = json.dumps(EMPTY[ITEM_OFFERS]).encode() + b" " * MAX_BYTES
+    server.will(Scripted(endless))
+    with pytest.raises(TooLong):
+        scripted.client.offers(ASIN)
+    assert len(asked(server)) == 1
+
+
+def test_an_answer_that_trickles_is_not_waited_for(
+    scripted: AmazonRig, server: ScriptedServer, clock: FakeClock
+) -> None:
+    def trickle() -> None:
+        clock.advance(seconds=WHOLE_ANSWER.total_seconds() + 1)
+
+    slow = replace(answer(EMPTY[ITEM_OFFERS]), before_body=trickle)
+    server.will(*[slow] * MAX_TRIES)
+    with pytest.raises(Unavailable, match="too slowly"):
+        scripted.client.offers(ASIN)
+    assert len(asked(server)) == MAX_TRIES
 
 
 def test_pauses_grow_and_end(scripted: AmazonRig, server: ScriptedServer, clock: FakeClock) -> None:
     scripted.client.configure_quota(SEARCH_CATALOG, 1000, 1000)
-    server.will(*[Scripted(status=503)] * ATTEMPTS)
+    server.will(*[Scripted(status=503)] * MAX_TRIES)
     with pytest.raises(Unavailable, match="503"):
         scripted.client.search_catalog([ASIN])
     pauses = [slept for slept in clock.slept if slept > 0.4]
-    assert len(pauses) == ATTEMPTS - 1
+    assert len(pauses) == MAX_TRIES - 1
     for number, pause in enumerate(pauses):
-        assert 0.5 * 2**number <= pause <= 2**number
+        assert 2**number <= pause < 2**number + 1
 
 
 @pytest.mark.parametrize("body", [b"", b'{"errors": [{"code": "QuotaExceeded"}]}'])
@@ -284,16 +308,16 @@ def test_a_senseless_wish_is_ignored(
 
 
 def test_a_429_for_ever_is_told_as_such(scripted: AmazonRig, server: ScriptedServer) -> None:
-    server.will(*[Scripted(b"", 429)] * ATTEMPTS)
+    server.will(*[Scripted(b"", 429)] * MAX_TRIES)
     with pytest.raises(Throttled):
         scripted.client.offers(ASIN)
-    assert len(asked(server)) == ATTEMPTS
+    assert len(asked(server)) == MAX_TRIES
 
 
 def test_a_block_is_of_one_operation_only(
     scripted: AmazonRig, server: ScriptedServer, clock: FakeClock
 ) -> None:
-    server.will(*[Scripted(b"", 429)] * ATTEMPTS)
+    server.will(*[Scripted(b"", 429)] * MAX_TRIES)
     with pytest.raises(Throttled):
         scripted.client.offers(ASIN)
     before = clock.now()
@@ -507,6 +531,6 @@ def test_no_secret_is_shown_anywhere(
 def test_an_answer_of_another_shape_is_no_proof(
     scripted: AmazonRig, server: ScriptedServer
 ) -> None:
-    server.will(*[answer({"payload": {}})] * ATTEMPTS)
+    server.will(*[answer({"payload": {}})] * MAX_TRIES)
     with pytest.raises(NoProof, match="without payload"):
         scripted.client.competitive_prices([ASIN])

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
+from ecauto_pipeline.clients.http import MAX_TRIES
 from ecauto_pipeline.domain.amazon.facts import Fact
 from ecauto_pipeline.domain.amazon.freshness import ASK_AGAIN_AFTER, Scope
 from ecauto_pipeline.errors import CredentialsRejected
@@ -304,7 +305,7 @@ def test_a_long_outage_is_given_up_soon(open_rig: Open) -> None:
         rig.sandbox.faults.replace([Fault("getCompetitivePricing", FaultKind.DROP_BEFORE)])
         report = rig.refresh(OFFERS)
         assert totals(report) == {"refreshed": 0, "unknown": 0, "deferred": 140, "errors": 60}
-        assert rig.sandbox.calls("getCompetitivePricing") == 18
+        assert rig.sandbox.calls("getCompetitivePricing") == 3 * MAX_TRIES
 
 
 def test_refused_credentials_end_the_run(url: str, tmp_path: Path, clock: FakeClock) -> None:
