@@ -14,7 +14,8 @@ import orjson
 
 from ecauto_pipeline.clients.json_body import mapping, objects
 from ecauto_pipeline.clients.shopify.api import ShopifyApi
-from ecauto_pipeline.clients.shopify.graphql import CHILDREN, ids_from, with_children
+from ecauto_pipeline.clients.shopify.entities.registry import LAYOUTS
+from ecauto_pipeline.clients.shopify.graphql import ids_from, with_children
 from ecauto_pipeline.clients.shopify.queries import (
     BULK_RUN,
     BULK_STATUS,
@@ -224,16 +225,17 @@ class ShopifyBulk:
 
     def _nodes(self, entity: Entity, path: Path) -> Generator[dict[str, Any]]:
         """Every record in the file, with its children."""
-        if entity not in CHILDREN:
+        children = LAYOUTS[entity].children
+        if children is None:
             yield from map(orjson.loads, _lines(path))
             return
         with closing(self._stage(path.with_name("staging.sqlite"))) as staging:
             staging.add(_keyed(line) for line in _lines(path))
             if orphans := staging.orphans():
                 raise NoProof(f"{self._named}: {orphans} lines of the bulk file have no parent")
-            for line, children in staging.families():
-                nodes = [orjson.loads(child) for child in children]
-                yield with_children(entity, orjson.loads(line), nodes)
+            for line, others in staging.families():
+                nodes = [orjson.loads(other) for other in others]
+                yield with_children(children, orjson.loads(line), nodes)
 
     @property
     def _named(self) -> str:

@@ -13,6 +13,8 @@ from ecauto_pipeline.clients.shopify.api import (
     ShopifyApi,
     TooExpensive,
 )
+from ecauto_pipeline.clients.shopify.entities.columns import ChildLayout
+from ecauto_pipeline.clients.shopify.entities.registry import LAYOUTS
 from ecauto_pipeline.clients.shopify.queries import (
     COUNT,
     DELETIONS,
@@ -47,9 +49,6 @@ MOST_EMPTY_PAGES = 3
 TELLING = 50
 """On a page of that many not all can have changed between being listed and being read."""
 
-CHILDREN = {Entity.PRODUCTS: ("Product", "variants"), Entity.ORDERS: ("Order", "lineItems")}
-"""The type in an entity's global ids, and the connection that holds its children."""
-
 
 class ShopifyGraphql:
     """What one store has; lists go on with smaller pages when the server cannot give large ones."""
@@ -71,18 +70,27 @@ class ShopifyGraphql:
             "sortKey": "UPDATED_AT" if is_window else "ID",
         }
         listing = _Listing(PAGE[entity], variables)
+        until = None if LAYOUTS[entity].searches_until else window.until
         for answer, nodes in self._all(listing, entity.value):
             page = read_page(entity, Shape.NODE, nodes, withheld=answer.withheld)
             yield self.completed(entity, page)
-            if entity is Entity.CUSTOMERS and listing.first >= TELLING and _is_late(page, window):
+            if until is None or listing.first < TELLING:
+                continue
+            # A search without an upper bound would go on to all that changed meanwhile.
+            if page.records and all(record.updated_at >= until for record in page.records):
                 return
 
     def completed(self, entity: Entity, page: Page) -> Page:
         """The page with all children of all its records; without those that are gone meanwhile."""
-        hidden = entity in CHILDREN and CHILDREN[entity][1] in page.withheld
-        if hidden or all(record.children_complete for record in page.records):
+        children = LAYOUTS[entity].children
+        if children is None or children.connection in page.withheld:
             return page
-        parts = [self._completed(entity, record) for record in page.records]
+        if all(record.children_complete for record in page.records):
+            return page
+        parts = [
+            Page([record]) if record.children_complete else self._whole(entity, children, record)
+            for record in page.records
+        ]
         return Page(
             records=[record for part in parts for record in part.records],
             bad=[*page.bad, *(bad for part in parts for bad in part.bad)],
@@ -118,59 +126,57 @@ class ShopifyGraphql:
             Rejected: the store does not tell.
             NoProof: the listing does not come to an end, or is none.
         """
+        type_name = LAYOUTS[entity].type_name.upper()
         listing = _Listing(DELETIONS, {"query": deletions_text(entity, since)})
+        pages = self._all(listing, "events")
         try:
-            for _, nodes in self._all(listing, "events"):
-                yield from _deletions(entity, nodes)
+            for event in (event for _, nodes in pages for event in objects(nodes)):
+                # Shopify ignores filters that it does not know, so others may come.
+                if event.get("subjectType") == type_name and event.get("action") == "destroy":
+                    deleted_at = timestamp(event.get("createdAt"), "createdAt")
+                    yield Deletion(id_from_gid(event.get("subjectId"), "subjectId"), deleted_at)
         except AccessDenied as error:
             raise Rejected(str(error), "ACCESS_DENIED") from None
+        except Unreadable as error:
+            raise NoProof(f"Shopify gives an event that cannot be read ({error})") from None
 
-    def _completed(self, entity: Entity, record: Record) -> Page:
-        """The record with all its children.
+    def _whole(self, entity: Entity, children: ChildLayout, record: Record) -> Page:
+        """The record with all its children; empty when it is gone.
 
         One that never holds still is given without: as it changed, the next increment brings it.
         """
-        if not record.children_complete:
-            for _ in range(MOST_RESTARTS):
-                if (page := self._whole(entity, record.id)) is not None:
-                    return page
+        gid = f"gid://shopify/{LAYOUTS[entity].type_name}/{record.id}"
+        for _ in range(MOST_RESTARTS):
+            listing = _Listing(WHOLE[entity], {"id": gid})
+            whole: Mapping[str, Any] = {}
+            listed: list[object] = []
+            withheld: frozenset[str] = frozenset()
+            while not whole or listing.after is not None:
+                answer = self._page(listing)
+                if answer.data.get("node", whole) is None:
+                    return Page(())
+                node = mapping(answer.data.get("node"))
+                whole = whole or node
+                if node.get("updatedAt") != whole.get("updatedAt"):
+                    break
+                listed += listing.take(node.get(children.connection))
+                withheld |= answer.withheld
+            else:
+                node = with_children(children, whole, listed)
+                return read_page(entity, Shape.NODE, [node], withheld=withheld)
         return Page([record])
-
-    def _whole(self, entity: Entity, record_id: int) -> Page | None:
-        """A record with all its children; empty when it is gone, None when it changed meanwhile."""
-        kind, connection = CHILDREN[entity]
-        listing = _Listing(WHOLE[entity], {"id": f"gid://shopify/{kind}/{record_id}"})
-        whole: Mapping[str, Any] = {}
-        children: list[object] = []
-        withheld: frozenset[str] = frozenset()
-        while not whole or listing.after is not None:
-            answer = self._page(listing)
-            if answer.data.get("node", whole) is None:
-                return Page(())
-            node = mapping(answer.data.get("node"))
-            whole = whole or node
-            if node.get("updatedAt") != whole.get("updatedAt"):
-                return None
-            children += listing.take(node.get(connection))
-            withheld |= answer.withheld
-        node = with_children(entity, whole, children)
-        return read_page(entity, Shape.NODE, [node], withheld=withheld)
 
     def _all(self, listing: "_Listing", root: str) -> Iterator[tuple[GraphqlAnswer, list[object]]]:
         """The answers, and the nodes in each."""
         yield self._some(listing, root)
-        while listing.after is not None:
-            yield self._promised(listing, root)
-
-    def _promised(self, listing: "_Listing", root: str) -> tuple[GraphqlAnswer, list[object]]:
-        """A page that the one before promised; when it holds nothing it is asked for again."""
-        cursor = listing.after
-        for _ in range(MOST_EMPTY_PAGES - 1):
+        while (cursor := listing.after) is not None:
             answer, nodes = self._some(listing, root)
-            if nodes:
-                return answer, nodes
-            listing.after = cursor
-        return self._some(listing, root)
+            for _ in range(MOST_EMPTY_PAGES - 1):
+                if nodes:
+                    break
+                listing.after = cursor
+                answer, nodes = self._some(listing, root)
+            yield answer, nodes
 
     def _some(self, listing: "_Listing", root: str) -> tuple[GraphqlAnswer, list[object]]:
         answer = self._page(listing)
@@ -226,11 +232,10 @@ def smaller_helps(error: Exception) -> bool:
 
 
 def with_children(
-    entity: Entity, node: Mapping[str, Any], children: Sequence[object]
+    children: ChildLayout, node: Mapping[str, Any], listed: Sequence[object]
 ) -> dict[str, Any]:
     """The node with all its children, as if they had come on one page."""
-    _, connection = CHILDREN[entity]
-    return {**node, connection: {"nodes": children, "pageInfo": {"hasNextPage": False}}}
+    return {**node, children.connection: {"nodes": listed, "pageInfo": {"hasNextPage": False}}}
 
 
 def ids_from(nodes: Sequence[object]) -> list[int]:
@@ -243,23 +248,3 @@ def ids_from(nodes: Sequence[object]) -> list[int]:
         return [id_from_gid(mapping(node).get("id")) for node in nodes]
     except Unreadable as error:
         raise NoProof(f"Shopify gives a record without its id ({error})") from None
-
-
-def _deletions(entity: Entity, nodes: Sequence[object]) -> Iterator[Deletion]:
-    """Those of the entity; Shopify ignores filters that it does not know, so others may come."""
-    kind = entity.value.removesuffix("s").upper()
-    for event in objects(nodes):
-        if event.get("subjectType") == kind and event.get("action") == "destroy":
-            try:
-                deleted_at = timestamp(event.get("createdAt"), "createdAt")
-                yield Deletion(id_from_gid(event.get("subjectId"), "subjectId"), deleted_at)
-            except Unreadable as error:
-                raise NoProof(f"Shopify gives an event that cannot be read ({error})") from None
-
-
-def _is_late(page: Page, window: Window) -> bool:
-    """Whether all of the page's records changed behind the window."""
-    until = window.until
-    if until is None or not page.records:
-        return False
-    return all(record.updated_at >= until for record in page.records)

@@ -1,12 +1,13 @@
 """Lists of a Shopify store over REST, which Shopify calls legacy and still serves."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from datetime import UTC, timedelta
+from typing import cast
 
 import httpx
 
 from ecauto_pipeline.clients.shopify.api import ShopifyApi
+from ecauto_pipeline.clients.shopify.entities.registry import LAYOUTS
 from ecauto_pipeline.clients.shopify.graphql import MOST_EMPTY_PAGES, ShopifyGraphql, smaller_helps
 from ecauto_pipeline.clients.shopify.records import read_page
 from ecauto_pipeline.domain.shopify.mirror import EVERYTHING, Entity, Page, Shape, Window
@@ -34,11 +35,16 @@ class ShopifyRest:
         address: str | None = str(httpx.URL(f"{entity}.json", params=query))
         seen: set[str] = set()
         while address is not None:
+            # A page that the one before promised is asked for again when it holds nothing.
+            tries = MOST_EMPTY_PAGES if seen else 1
             seen.add(address)
-            bodies, address = self._some(entity, address, promised=len(seen) > 1)
-            if address is not None and (not bodies or address in seen):
+            bodies, following = self._page(entity, address)
+            while not bodies and (tries := tries - 1):
+                bodies, following = self._page(entity, address)
+            if following is not None and (not bodies or following in seen):
                 raise NoProof("Shopify's list does not come to an end: a page leads nowhere")
             yield self._graphql.completed(entity, read_page(entity, Shape.BODY, bodies))
+            address = following
 
     def count(self, entity: Entity, window: Window = EVERYTHING) -> int:
         """How many records a listing would give.
@@ -52,54 +58,39 @@ class ShopifyRest:
             raise NoProof(f"Shopify does not say how many {entity} there are")
         return number
 
-    def _some(
-        self, entity: Entity, address: str, *, promised: bool
-    ) -> tuple[list[object], str | None]:
-        """A page's bodies; one that was promised and holds nothing is asked for again."""
-        for _ in range(MOST_EMPTY_PAGES - 1 if promised else 0):
-            body, following = self._page(address)
-            if bodies := _bodies(entity, body):
-                return bodies, following
-        body, following = self._page(address)
-        return _bodies(entity, body), following
-
-    def _page(self, address: str) -> tuple[dict[str, Any], str | None]:
-        """A page and the address of the next one; smaller if the server cannot give as much."""
+    def _page(self, entity: Entity, address: str) -> tuple[list[object], str | None]:
+        """A page's bodies and the address of the next one; smaller if the server cannot more."""
         limit = MOST_RECORDS
         while True:
             try:
-                return self._api.rest(address)
+                body, following = self._api.rest(address)
+                break
             except Unavailable as error:
-                limit = _limit(address, limit) // 2
+                url = httpx.URL(address)
+                asked = url.params.get("limit", "")
+                limit = (int(asked) if asked.isdecimal() else limit) // 2
                 if limit < 1 or not smaller_helps(error):
                     raise
-            address = str(httpx.URL(address).copy_set_param("limit", limit))
-
-
-def _limit(address: str, otherwise: int) -> int:
-    """The size of the page at an address."""
-    limit = httpx.URL(address).params.get("limit", "")
-    return int(limit) if limit.isdecimal() else otherwise
+            address = str(url.copy_set_param("limit", limit))
+        bodies = body.get(entity.value)
+        if not isinstance(bodies, list):
+            raise NoProof(f"Shopify's answer holds no list of {entity}")
+        return cast("list[object]", bodies), following
 
 
 def _filters(entity: Entity, window: Window) -> dict[str, str]:
-    """The window as REST wants it; without a status only open orders would come."""
+    """The window as REST wants it."""
     wanted = {
         "updated_at_min": window.since,
         # To the second, and rather one too late.
         "updated_at_max": window.until and window.until + timedelta(microseconds=999_999),
         "created_at_min": window.created_since,
     }
-    filters = {name: _text(moment) for name, moment in wanted.items() if moment is not None}
-    return {**filters, "status": "any"} if entity is Entity.ORDERS else filters
-
-
-def _text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _bodies(entity: Entity, body: dict[str, Any]) -> list[object]:
-    bodies = body.get(entity.value)
-    if not isinstance(bodies, list):
-        raise NoProof(f"Shopify's answer holds no list of {entity}")
-    return cast("list[object]", bodies)
+    return {
+        **{
+            name: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+            for name, moment in wanted.items()
+            if moment is not None
+        },
+        **LAYOUTS[entity].body_filters,
+    }

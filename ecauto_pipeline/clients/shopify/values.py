@@ -1,11 +1,12 @@
-"""Reading what Shopify wrote, strictly: single values, and columns by a table of where they are."""
+"""Single values as Shopify writes them, read strictly."""
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, NamedTuple, cast
+from decimal import Decimal
+from typing import Any, cast
+
+from ecauto_pipeline.domain.text import storable
 
 LARGEST_ID = 2**63 - 1
 LARGEST_POSITION = 2**31 - 1
@@ -31,11 +32,12 @@ _UNITS = {
     "OUNCES": "oz",
     "POUNDS": "lb",
 }
-_GRAMS = {
-    "g": Decimal(1),
-    "kg": Decimal(1000),
-    "oz": Decimal("28.349523125"),
-    "lb": Decimal("453.59237"),
+
+_FULFILLMENTS = {
+    "fulfilled": "fulfilled",
+    "partially_fulfilled": "partial",
+    "partial": "partial",
+    "restocked": "restocked",
 }
 
 
@@ -94,24 +96,13 @@ def boolean(value: object, field: str) -> bool:
 
 
 def text(value: object, field: str) -> str | None:
-    """The text; None when it is blank.
-
-    PostgreSQL keeps no NUL, and halves of a surrogate pair cannot be encoded.
-    """
+    """The text; None when it is blank."""
     if not isinstance(value, str):
         raise Unreadable(f"{field} is no text")
+    # Nothing that is printable must be cleaned; to find that out takes a tenth of the time.
     if not value.isprintable():
-        value = _storable(value)
+        value = storable(value)
     return None if not value or value.isspace() else value
-
-
-def _storable(value: str) -> str:
-    value = value.replace("\0", "")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value
 
 
 def word(value: object, field: str) -> str | None:
@@ -139,16 +130,13 @@ def currency(value: object, field: str) -> str | None:
 def tags(value: object, field: str) -> str | None:
     """Tags from a list or from "a, b", sorted and joined by ", ": Shopify's order may differ."""
     if isinstance(value, list):
-        value = ",".join(_texts(cast("list[object]", value), field))
+        listed = cast("list[object]", value)
+        texts = [each for each in listed if isinstance(each, str)]
+        if len(texts) < len(listed):
+            raise Unreadable(f"{field} holds something that is no text")
+        value = ",".join(texts)
     joined = text(value, field) or ""
     return ", ".join(sorted(tag for part in joined.split(",") if (tag := part.strip()))) or None
-
-
-def _texts(values: Iterable[object], field: str) -> Iterable[str]:
-    for value in values:
-        if not isinstance(value, str):
-            raise Unreadable(f"{field} holds something that is no text")
-        yield value
 
 
 def timestamp(value: object, field: str) -> datetime:
@@ -176,6 +164,12 @@ def keepable(total: Decimal, field: str) -> Decimal:
     return total
 
 
+def sum_of_amounts(value: object, field: str) -> Decimal:
+    """The amounts of all objects in a list together."""
+    amounts = [amount(each.get("amount"), f"{field}.amount") for each in json_objects(value, field)]
+    return keepable(sum(amounts, Decimal(0)), field)
+
+
 def weight(value: object, field: str) -> float:
     """A weight, in whatever unit."""
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -193,17 +187,6 @@ def weight_unit(value: object, field: str) -> str | None:
     return name and _UNITS[name]
 
 
-def add_grams(columns: dict[str, Any]) -> None:
-    """Add the weight in whole grams, halves rounded up, where weight and unit were supplied."""
-    if "weight" not in columns or "weight_unit" not in columns:
-        return
-    number, unit = columns["weight"], columns["weight_unit"]
-    columns["grams"] = None
-    if number is not None and unit is not None:
-        exact = Decimal(str(number)) * _GRAMS[unit]
-        columns["grams"] = int(exact.quantize(Decimal(1), ROUND_HALF_UP))
-
-
 def marketing_level(value: object, field: str) -> str | None:
     """How a customer opted in; Shopify says that it does not know in two ways."""
     level = word(value, field)
@@ -213,6 +196,16 @@ def marketing_level(value: object, field: str) -> str | None:
 def is_subscribed(value: object, field: str) -> bool:
     """Whether the state of a consent is that marketing is accepted."""
     return word(value, field) == "subscribed"
+
+
+def is_managed(value: object, field: str) -> bool:
+    """Whether somebody, `shopify` or an app, keeps count of the stock."""
+    return text(value, field) is not None
+
+
+def fulfillment(value: object, field: str) -> str | None:
+    """How much of an order was sent, in REST's words; there is none for nothing."""
+    return _FULFILLMENTS.get(word(value, field) or "")
 
 
 def json_object(value: object, field: str) -> dict[str, Any]:
@@ -227,72 +220,3 @@ def json_objects(value: object, field: str) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         raise Unreadable(f"{field} is no list")
     return [json_object(each, f"an entry of {field}") for each in cast("list[object]", value)]
-
-
-class Column(NamedTuple):
-    """Where a column is in an object (`defaultAddress.city`) and how it is read.
-
-    `when_null` is its value when that, or an object on the way there, is null.
-    """
-
-    name: str
-    path: str
-    read: Callable[[Any, str], Any]
-    when_null: Any = None
-
-
-_MISSING: Any = object()
-
-
-class Branch(NamedTuple):
-    """What is read from one key of an object: a column, or all that lies `below` it."""
-
-    key: str
-    path: str
-    name: str
-    read: Callable[[Any, str], Any]
-    nulls: Mapping[str, Any]
-    below: tuple["Branch", ...] = ()
-
-
-def tree(
-    columns: Iterable[Column], withheld: frozenset[str] = frozenset(), depth: int = 0
-) -> tuple[Branch, ...]:
-    """The columns by key, so that each object is looked at once; without what is withheld."""
-    branches: list[Branch] = []
-    below: dict[str, list[Column]] = {}
-    for column in columns:
-        keys = column.path.split(".")
-        if not withheld.isdisjoint(keys):
-            continue
-        if len(keys) > depth + 1:
-            below.setdefault(keys[depth], []).append(column)
-        else:
-            nulls = {column.name: column.when_null}
-            branches.append(Branch(keys[depth], column.path, column.name, column.read, nulls))
-    for key, found in below.items():
-        path = ".".join(found[0].path.split(".")[: depth + 1])
-        nulls = {column.name: column.when_null for column in found}
-        branches.append(Branch(key, path, "", json_object, nulls, tree(found, depth=depth + 1)))
-    return tuple(branches)
-
-
-def read_columns(
-    branches: Iterable[Branch], source: Mapping[str, Any], into: dict[str, Any]
-) -> None:
-    """Read the columns; those whose key is not there are left out.
-
-    Raises:
-        Unreadable: one of them is not what it should be.
-    """
-    get = source.get
-    for key, path, name, read, nulls, below in branches:
-        value = get(key, _MISSING)
-        if value is None:
-            into.update(nulls)
-        elif value is _MISSING:
-            continue
-        elif below:
-            read_columns(below, read(value, path), into)
-        else:
-            into[name] = read(value, path)

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from ecauto_pipeline.clients.shopify.bodies import record_from_body
-from ecauto_pipeline.domain.shopify.mirror import Entity, Record, Window
+from ecauto_pipeline.clients.shopify.records import read_record
+from ecauto_pipeline.domain.shopify.mirror import Entity, Record, Shape, Window
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.faults import Fault
 from ecauto_pipeline.sandbox.server import Sandbox
@@ -21,7 +21,7 @@ from ecauto_pipeline.settings.model import Settings, ShopifySettings
 from ecauto_pipeline.settings.model import ShopifyStore as StoreSettings
 from ecauto_pipeline.settings.redaction import Redactor
 from ecauto_pipeline.storage import database
-from ecauto_pipeline.storage.shopify.rows import MIRRORS
+from ecauto_pipeline.storage.shopify.rows import MIRRORS, Children
 from ecauto_pipeline.sync.progress import Silent
 from ecauto_pipeline.sync.shopify.mirror import Mode
 from ecauto_pipeline.sync.shopify.report import MirrorReport
@@ -98,7 +98,8 @@ class MirrorRig:
     def truth(self, entity: Entity, store_id: str = STORE) -> tuple[Rows, Rows]:
         """What the store holds, read from the bodies of its resources, which are whole here."""
         bodies = rest_bodies(self.shop(store_id), entity)
-        return rows_of(record_from_body(entity, body) for body in bodies)
+        records = (read_record(entity, Shape.BODY, body) for body in bodies)
+        return _rows_of(records, MIRRORS[entity].children)
 
     def agrees(
         self, store_id: str = STORE, entities: Iterable[Entity] = Entity, *, wholly: bool = False
@@ -122,15 +123,16 @@ class MirrorRig:
         self.sandbox.faults.replace(faults)
 
 
-def rows_of(records: Iterable[Record]) -> tuple[Rows, Rows]:
+def _rows_of(records: Iterable[Record], children: Children | None) -> tuple[Rows, Rows]:
     """Records and their children as rows."""
     parents: Rows = {}
-    children: Rows = {}
+    others: Rows = {}
     for record in records:
-        row = {**record.columns, "id": record.id, "updated_at": record.updated_at}
-        parents[record.id] = _theirs(row)
-        children |= {child["id"]: _theirs(child) for child in record.children}
-    return parents, children
+        parents[record.id] = _theirs(record.columns)
+        for child in record.children:
+            assert children is not None
+            others[child["id"]] = {**_theirs(child), children.parent_id.name: record.id}
+    return parents, others
 
 
 def _theirs(row: Mapping[str, Any]) -> dict[str, Any]:

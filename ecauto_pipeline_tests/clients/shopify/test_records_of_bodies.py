@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ecauto_pipeline.clients.shopify.bodies import MOST_VARIANTS, record_from_body
-from ecauto_pipeline.clients.shopify.nodes import record_from_node
+from ecauto_pipeline.clients.shopify.entities.products import MOST_VARIANTS
+from ecauto_pipeline.clients.shopify.records import read_record
 from ecauto_pipeline.clients.shopify.values import Unreadable
-from ecauto_pipeline.domain.shopify.mirror import Entity
+from ecauto_pipeline.domain.shopify.mirror import Entity, Shape
 from ecauto_pipeline_tests.clients.shopify.samples import CHILDREN, body, node, without_payload
 from ecauto_pipeline_tests.places import CONTRACTS
 
@@ -33,13 +33,13 @@ def line_with(**changes: Any) -> dict[str, Any]:
     """The columns of the order's line with these fields."""
     order = body(Entity.ORDERS)
     order["line_items"][0] |= changes
-    return dict(record_from_body(Entity.ORDERS, order).children[0])
+    return dict(read_record(Entity.ORDERS, Shape.BODY, order).children[0])
 
 
 @pytest.mark.parametrize("entity", Entity)
 def test_both_shapes_of_a_record_give_the_same_columns(entity: Entity) -> None:
-    by_rest = record_from_body(entity, body(entity))
-    by_graphql = record_from_node(entity, node(entity))
+    by_rest = read_record(entity, Shape.BODY, body(entity))
+    by_graphql = read_record(entity, Shape.NODE, node(entity))
     assert by_rest.columns == by_graphql.columns
     assert by_rest.id == by_graphql.id
     assert by_rest.updated_at == by_graphql.updated_at
@@ -73,8 +73,8 @@ def test_both_shapes_of_a_bare_customer_give_the_same_columns() -> None:
         tags="",
     )
     del bare_body["default_address"]
-    by_rest = record_from_body(Entity.CUSTOMERS, bare_body).columns
-    assert by_rest == record_from_node(Entity.CUSTOMERS, bare_node).columns
+    by_rest = read_record(Entity.CUSTOMERS, Shape.BODY, bare_body).columns
+    assert by_rest == read_record(Entity.CUSTOMERS, Shape.NODE, bare_node).columns
     assert by_rest["accepts_marketing"] is False
 
 
@@ -95,8 +95,8 @@ def test_both_shapes_of_an_order_without_customer_and_refund_give_the_same_colum
         cancel_reason="fraud",
         cancelled_at="2026-11-20T05:00:00-05:00",
     )
-    by_rest = record_from_body(Entity.ORDERS, bare_body).columns
-    assert by_rest == record_from_node(Entity.ORDERS, bare_node).columns
+    by_rest = read_record(Entity.ORDERS, Shape.BODY, bare_body).columns
+    assert by_rest == read_record(Entity.ORDERS, Shape.NODE, bare_node).columns
     assert by_rest["total_refunded"] == 0
 
 
@@ -117,8 +117,8 @@ def test_both_shapes_of_a_variant_agree_on_stock_and_weight(
         "tracked": managed is not None,
         "measurement": {"weight": unit and {"value": weight, "unit": units[unit]}},
     }
-    (one,) = record_from_body(Entity.PRODUCTS, by_rest).children
-    (other,) = record_from_node(Entity.PRODUCTS, by_graphql).children
+    (one,) = read_record(Entity.PRODUCTS, Shape.BODY, by_rest).children
+    (other,) = read_record(Entity.PRODUCTS, Shape.NODE, by_graphql).children
     assert without_payload(one) == without_payload(other)
 
 
@@ -127,8 +127,8 @@ def test_a_webhook_without_consents_and_tags_leaves_them_alone() -> None:
     for key in ("tags", "email_marketing_consent", "sms_marketing_consent", "default_address"):
         del webhook[key]
     del webhook["addresses"]
-    full = record_from_body(Entity.CUSTOMERS, body(Entity.CUSTOMERS)).columns
-    columns = record_from_body(Entity.CUSTOMERS, webhook).columns
+    full = read_record(Entity.CUSTOMERS, Shape.BODY, body(Entity.CUSTOMERS)).columns
+    columns = read_record(Entity.CUSTOMERS, Shape.BODY, webhook).columns
     left_out = set(full) - set(columns)
     assert "tags" in left_out
     assert "accepts_marketing" in left_out
@@ -147,7 +147,7 @@ def test_a_webhook_without_consents_and_tags_leaves_them_alone() -> None:
 @pytest.mark.parametrize("entity", Entity)
 def test_a_body_of_little_more_than_an_id_leaves_the_rest_alone(entity: Entity) -> None:
     little = {"id": 2**33, "updated_at": "2026-11-20T05:00:00-05:00", "created_at": None}
-    record = record_from_body(entity, little)
+    record = read_record(entity, Shape.BODY, little)
     assert set(record.columns) == {"id", "updated_at", "created_at"}
     assert record.columns["created_at"] is None
     assert record.children_complete == (entity is Entity.CUSTOMERS)
@@ -157,7 +157,7 @@ def test_a_variant_without_weight_and_stock_leaves_them_alone() -> None:
     product = body(Entity.PRODUCTS)
     for key in ("weight", "weight_unit", "grams", "inventory_management", "requires_shipping"):
         del product["variants"][0][key]
-    (variant,) = record_from_body(Entity.PRODUCTS, product).children
+    (variant,) = read_record(Entity.PRODUCTS, Shape.BODY, product).children
     left_out = {"weight", "weight_unit", "grams", "inventory_tracked", "requires_shipping"}
     assert left_out.isdisjoint(variant)
 
@@ -168,9 +168,9 @@ def test_children_that_did_not_come_in_a_body_are_not_taken_for_none(entity: Ent
     without = body(entity)
     del without[key]
     for found in (without, body(entity, **{key: None})):
-        record = record_from_body(entity, found)
+        record = read_record(entity, Shape.BODY, found)
         assert (list(record.children), record.children_complete) == ([], False)
-    assert record_from_body(entity, body(entity, **{key: []})).children_complete
+    assert read_record(entity, Shape.BODY, body(entity, **{key: []})).children_complete
 
 
 @pytest.mark.parametrize(("count", "complete"), [(MOST_VARIANTS - 1, True), (MOST_VARIANTS, False)])
@@ -178,7 +178,7 @@ def test_a_hundred_variants_may_be_more(count: int, complete: bool) -> None:  # 
     product = body(Entity.PRODUCTS)
     variant = product["variants"][0]
     product["variants"] = [{**variant, "id": number} for number in range(1, count + 1)]
-    record = record_from_body(Entity.PRODUCTS, product)
+    record = read_record(Entity.PRODUCTS, Shape.BODY, product)
     assert record.children_complete == complete
     assert [child["id"] for child in record.children] == list(range(1, count + 1))
 
@@ -188,15 +188,15 @@ def test_the_payload_is_the_body_without_its_children(entity: Entity) -> None:
     expected = body(entity)
     if entity in CHILDREN:
         children = expected.pop(CHILDREN[entity][1])
-        (child,) = record_from_body(entity, body(entity)).children
+        (child,) = read_record(entity, Shape.BODY, body(entity)).children
         assert child["payload"] == children[0]
-    assert record_from_body(entity, body(entity)).payload == expected
+    assert read_record(entity, Shape.BODY, body(entity)).payload == expected
 
 
 def test_refunds_in_another_currency_are_not_added_up() -> None:
     order = body(Entity.ORDERS)
     order["refunds"][0]["transactions"][0]["currency"] = "EUR"
-    columns = record_from_body(Entity.ORDERS, order).columns
+    columns = read_record(Entity.ORDERS, Shape.BODY, order).columns
     assert "total_refunded" not in columns
     assert columns["total_price"] == Decimal("65.5")
 
@@ -210,7 +210,9 @@ def test_a_line_whose_product_is_gone_names_neither_product_nor_variant() -> Non
 def test_fulfillment_has_only_the_words_that_graphql_has() -> None:
     for status, expected in {"fulfilled": "fulfilled", "not_eligible": None, "": None}.items():
         order = body(Entity.ORDERS, fulfillment_status=status)
-        assert record_from_body(Entity.ORDERS, order).columns["fulfillment_status"] == expected
+        assert (
+            read_record(Entity.ORDERS, Shape.BODY, order).columns["fulfillment_status"] == expected
+        )
 
 
 @pytest.mark.parametrize(
@@ -243,7 +245,7 @@ def test_an_unreadable_line_is_named(key: str, value: Any, reason: str) -> None:
 )
 def test_an_unreadable_order_is_named(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(Unreadable, match=f"^{reason}"):
-        record_from_body(Entity.ORDERS, body(Entity.ORDERS, **changes))
+        read_record(Entity.ORDERS, Shape.BODY, body(Entity.ORDERS, **changes))
 
 
 @pytest.mark.skipif(
@@ -252,9 +254,9 @@ def test_an_unreadable_order_is_named(changes: dict[str, Any], reason: str) -> N
 def test_every_official_example_is_readable() -> None:
     seen: set[tuple[str, Entity]] = set()
     for name, entity, found in examples():
-        record = record_from_body(entity, found)
+        record = read_record(entity, Shape.BODY, found)
         assert record.id == found["id"], name
-        missing = set(record_from_node(entity, node(entity)).columns) - set(record.columns)
+        missing = set(read_record(entity, Shape.NODE, node(entity)).columns) - set(record.columns)
         assert missing == set(), name
         assert record.children_complete
         seen.add((name.partition("/")[0], entity))
@@ -266,8 +268,8 @@ def test_every_official_example_is_readable() -> None:
 )
 def test_grams_and_refunds_are_as_in_the_official_examples() -> None:
     for name, entity, found in examples():
-        children = record_from_body(entity, found).children
+        children = read_record(entity, Shape.BODY, found).children
         for child in children if entity is Entity.PRODUCTS else ():
             assert child["grams"] == child["payload"]["grams"], name
         if entity is Entity.ORDERS and found["refunds"]:
-            assert record_from_body(entity, found).columns["total_refunded"] == Decimal(209)
+            assert read_record(entity, Shape.BODY, found).columns["total_refunded"] == Decimal(209)

@@ -1,0 +1,92 @@
+"""Reading rows by their layout, each object of a record looked at once."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from ecauto_pipeline.clients.shopify.entities.columns import LEFT_OUT, At, Layout, Reader, Row
+from ecauto_pipeline.clients.shopify.values import json_object
+from ecauto_pipeline.domain.shopify.mirror import Shape
+
+_MISSING: Any = object()
+
+
+class _Branch(NamedTuple):
+    """What is read from one key of an object: a column, or all that lies `below` it."""
+
+    key: str
+    path: str
+    name: str
+    read: Reader
+    nulls: Row
+    below: tuple["_Branch", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowReader:
+    """Reads the rows of a layout from one shape of records."""
+
+    required: tuple[tuple[str, str, Reader], ...]
+    branches: tuple[_Branch, ...]
+    computed: tuple[tuple[str, Callable[[Row], Any]], ...]
+    mended: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None
+
+    def read(self, source: Mapping[str, Any]) -> Row:
+        """The columns that are in the record; the others are left out.
+
+        Raises:
+            Unreadable: one of them is not what it should be.
+        """
+        row = {name: read(source.get(key), key) for name, key, read in self.required}
+        _read_branches(self.branches, self.mended(source) if self.mended else source, row)
+        for name, then in self.computed:
+            row[name] = then(row)
+            if row[name] is LEFT_OUT:
+                del row[name]
+        return row
+
+
+@lru_cache(maxsize=256)
+def row_reader(layout: Layout, shape: Shape, withheld: frozenset[str]) -> RowReader:
+    """The reader of the layout's rows; what comes from fields that are `withheld` is left out."""
+    required = [column for column in layout.columns if column.required]
+    places = {column.name: column.at(shape) for column in layout.columns if not column.required}
+    seen = {name: at for name, at in places.items() if withheld.isdisjoint(at.keys)}
+    return RowReader(
+        required=tuple((column.name, *column.at(shape)[:2]) for column in required),
+        branches=_branches({name: at for name, at in seen.items() if at.path}),
+        computed=tuple((name, at.then) for name, at in seen.items() if at.then is not None),
+        mended=layout.mended if shape is Shape.BODY else None,
+    )
+
+
+def _branches(places: Mapping[str, At], depth: int = 0) -> tuple[_Branch, ...]:
+    """The places of columns by the key that they have at that depth."""
+    branches: list[_Branch] = []
+    below: dict[str, dict[str, At]] = {}
+    for name, at in places.items():
+        if len(at.keys) == depth + 1:
+            nulls = {name: at.when_null}
+            branches.append(_Branch(at.keys[depth], ".".join(at.keys), name, at.read, nulls))
+        else:
+            below.setdefault(at.keys[depth], {})[name] = at
+    for key, found in below.items():
+        path = ".".join(next(iter(found.values())).keys[: depth + 1])
+        nulls = {name: at.when_null for name, at in found.items()}
+        branches.append(_Branch(key, path, "", json_object, nulls, _branches(found, depth + 1)))
+    return tuple(branches)
+
+
+def _read_branches(branches: Iterable[_Branch], source: Mapping[str, Any], into: Row) -> None:
+    get = source.get
+    for key, path, name, read, nulls, below in branches:
+        value = get(key, _MISSING)
+        if value is None:
+            into.update(nulls)
+        elif value is _MISSING:
+            continue
+        elif below:
+            _read_branches(below, read(value, path), into)
+        else:
+            into[name] = read(value, path)

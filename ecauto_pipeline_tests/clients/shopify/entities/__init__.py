@@ -1,0 +1,1 @@
+"""Tests of the layouts: where Shopify has our columns."""
