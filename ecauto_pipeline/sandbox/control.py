@@ -3,13 +3,14 @@
 import dataclasses
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from ecauto_pipeline.sandbox.amazon.products import BuyFrom
 from ecauto_pipeline.sandbox.amazon.world import World
-from ecauto_pipeline.sandbox.base_shop.state import Item, ShopState
+from ecauto_pipeline.sandbox.base_shop.state import ShopState
 from ecauto_pipeline.sandbox.faults import Faults, faults_from
 from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.records import ENTITIES
@@ -17,6 +18,16 @@ from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import Request, Response, json_response
 
 PREFIX = "/sandbox/"
+OPERATIONS = (
+    "GET calls",
+    "GET stats",
+    "GET truth",
+    "POST expire_tokens",
+    "POST faults",
+    "POST move",
+    "POST reset_stats",
+)
+OF_SHOPIFY = ("GET shopify", "POST shopify/move")
 JOURNAL_LENGTH = 200_000
 DROPPED = 0
 """The status of a call whose connection was closed without an answer."""
@@ -79,26 +90,61 @@ class Control:
     def answer(self, request: Request) -> Response:
         """The response to a control call."""
         name = f"{request.method} {request.path.removeprefix(PREFIX)}"
-        operations: Mapping[str, Callable[[Request], object]] = {
-            "GET stats": self._stats,
-            "GET truth": self._truth,
-            "GET calls": self._calls,
-            "POST move": self._move,
-            "POST faults": self._replace_faults,
-            "POST expire_tokens": self._expire_tokens,
-            "POST reset_stats": self._reset_stats,
-        }
-        if self.shopify:
-            of_shopify = {"GET shopify": self._shopify, "POST shopify/move": self._shopify_move}
-            operations = {**operations, **of_shopify}
-        if name not in operations:
-            return json_response(404, {"error": f"no {name}; there are {sorted(operations)}"})
+        known = sorted((*OPERATIONS, *(OF_SHOPIFY if self.shopify else ())))
+        if name not in known:
+            return json_response(404, {"error": f"no {name}; there are {known}"})
         try:
-            return json_response(200, operations[name](request))
+            told = self._told if request.method == "GET" else self._done
+            return json_response(200, told(name, request))
         except ValueError as error:
             return json_response(400, {"error": str(error)})
 
-    def _stats(self, request: Request) -> object:
+    def _told(self, name: str, request: Request) -> object:
+        """What is known; nothing is changed by asking."""
+        query = request.query
+        match name:
+            case "GET stats":
+                return self._stats()
+            case "GET truth":
+                return self._truth(query)
+            case "GET calls":
+                return [
+                    {**dataclasses.asdict(call), "at": call.at.isoformat()}
+                    for call in self.journal.calls()
+                    if query.get("operation") in {None, call.operation}
+                ]
+            case _:
+                entity = query.get("entity", "")
+                if entity not in ENTITIES:
+                    raise ValueError(f"entity is one of {ENTITIES}, not {entity}")
+                return {entity: rest_bodies(self._store(query.get("store")), entity)}
+
+    def _done(self, name: str, request: Request) -> object:
+        """What was asked for, done; tells what became of it."""
+        members = request.json()
+        match name:
+            case "POST move":
+                steps = members.get("steps", request.query.get("steps", 1))
+                return {"step": self.world.move(int(str(steps)))}
+            case "POST faults":
+                rules = faults_from(request.document())
+                self.faults.replace(rules)
+                return {"faults": len(rules)}
+            case "POST expire_tokens":
+                api = members.get("api")
+                self.expire_tokens(None if api is None else str(api))
+                return {"expired": api or "all"}
+            case "POST reset_stats":
+                self.journal.clear()
+                return {}
+            case _:
+                shop = self._store(members.get("store"))
+                return {
+                    "edited": shop.edit_random(int(str(members.get("edits", 0)))),
+                    "deleted": shop.delete_random(int(str(members.get("deletes", 0)))),
+                }
+
+    def _stats(self) -> object:
         operations: dict[str, Counter[str]] = {}
         accounts: dict[str, Counter[str]] = {}
         for (operation, account, status), number in self.journal.numbers().items():
@@ -116,57 +162,30 @@ class Control:
             ],
         }
 
-    def _truth(self, request: Request) -> object:
-        buy_from = _buy_from(request.query.get("buy_from", "any"))
-        named = request.query.get("asins")
-        asins = named.split(",") if named else self.world.asins
+    def _truth(self, query: Mapping[str, str]) -> object:
+        """What a correct reader of Amazon must conclude, and what the BASE shops hold."""
+        buy_from = query.get("buy_from", "any")
+        if buy_from not in ("any", "fba", "amazon"):
+            raise ValueError(f"buy_from is one of {get_args(BuyFrom)}, not {buy_from}")
+        asins = query["asins"].split(",") if query.get("asins") else self.world.asins
+        with self.state.lock:
+            accounts = {
+                shop.account_id: {
+                    str(item.item_id): {
+                        "identifier": item.identifier,
+                        "price": item.price,
+                        "visible": item.visible,
+                        "stock": item.stock,
+                        "images": len(item.images),
+                    }
+                    for item in self.state.items(shop.account_id)
+                }
+                for shop in self.state.shops()
+            }
         return {
             "step": self.world.step,
             "asins": {asin: dataclasses.asdict(self.world.truth(asin, buy_from)) for asin in asins},
-            "accounts": self._accounts(),
-        }
-
-    def _accounts(self) -> dict[str, dict[str, object]]:
-        with self.state.lock:
-            return {
-                shop.account_id: _items(self.state.items(shop.account_id))
-                for shop in self.state.shops()
-            }
-
-    def _calls(self, request: Request) -> object:
-        operation = request.query.get("operation")
-        return [
-            {**dataclasses.asdict(call), "at": call.at.isoformat()}
-            for call in self.journal.calls()
-            if operation in {None, call.operation}
-        ]
-
-    def _move(self, request: Request) -> object:
-        steps = request.json().get("steps", request.query.get("steps", 1))
-        return {"step": self.world.move(int(str(steps)))}
-
-    def _replace_faults(self, request: Request) -> object:
-        rules = faults_from(request.document())
-        self.faults.replace(rules)
-        return {"faults": len(rules)}
-
-    def _expire_tokens(self, request: Request) -> object:
-        api = request.json().get("api")
-        self.expire_tokens(None if api is None else str(api))
-        return {"expired": api or "all"}
-
-    def _shopify(self, request: Request) -> object:
-        entity = request.query.get("entity", "")
-        if entity not in ENTITIES:
-            raise ValueError(f"entity is one of {ENTITIES}, not {entity}")
-        return {entity: rest_bodies(self._store(request.query.get("store")), entity)}
-
-    def _shopify_move(self, request: Request) -> object:
-        members = request.json()
-        shop = self._store(members.get("store"))
-        return {
-            "edited": shop.edit_random(int(str(members.get("edits", 0)))),
-            "deleted": shop.delete_random(int(str(members.get("deletes", 0)))),
+            "accounts": accounts,
         }
 
     def _store(self, name: object) -> ShopifyShop:
@@ -174,28 +193,3 @@ class Control:
         if shop is None:
             raise ValueError(f"store is one of {sorted(self.shopify)}, not {name}")
         return shop
-
-    def _reset_stats(self, request: Request) -> object:
-        self.journal.clear()
-        return {}
-
-
-def _buy_from(text: str) -> BuyFrom:
-    choices: tuple[BuyFrom, ...] = ("any", "fba", "amazon")
-    for choice in choices:
-        if text == choice:
-            return choice
-    raise ValueError(f"buy_from is one of {choices}, not {text}")
-
-
-def _items(items: Iterable[Item]) -> dict[str, object]:
-    return {
-        str(item.item_id): {
-            "identifier": item.identifier,
-            "price": item.price,
-            "visible": item.visible,
-            "stock": item.stock,
-            "images": len(item.images),
-        }
-        for item in items
-    }

@@ -116,30 +116,22 @@ class Faults:
         """The rule that this call falls to, if any."""
         with self._lock:
             for number, (rule, counts) in enumerate(self._rules):
-                if not self._matches(rule, operation, path, account):
-                    continue
-                struck = self._strikes(number, rule, counts)
-                self._rules[number] = (
-                    rule,
-                    Strikes(counts.matched + 1, counts.struck + struck),
+                matches = (
+                    rule.match == operation
+                    if rule.match in self._operations
+                    else re.search(rule.match, path) is not None
                 )
-                if struck:
+                if not matches or rule.account not in {None, account}:
+                    continue
+                matched, struck = counts.matched, counts.struck
+                due = matched >= rule.after and (rule.times is None or struck < rule.times)
+                # Drawn by the count, so that the same calls meet the same faults again.
+                lot = draw(GRAIN, self._seed, number, matched)
+                strikes_now = due and lot < rule.share * GRAIN
+                self._rules[number] = (rule, Strikes(matched + 1, struck + strikes_now))
+                if strikes_now:
                     return rule
         return None
-
-    def _matches(self, rule: Fault, operation: str, path: str, account: str | None) -> bool:
-        if rule.account not in {None, account}:
-            return False
-        if rule.match in self._operations:
-            return rule.match == operation
-        return re.search(rule.match, path) is not None
-
-    def _strikes(self, number: int, rule: Fault, counts: Strikes) -> bool:
-        if counts.matched < rule.after:
-            return False
-        if rule.times is not None and counts.struck >= rule.times:
-            return False
-        return draw(GRAIN, self._seed, number, counts.matched) < rule.share * GRAIN
 
 
 UNSERVED = frozenset(
@@ -233,34 +225,23 @@ def play(
 
     An empty page is made by whoever serves.
     """
-    if fault.kind in UNSERVED:
-        return _instead(fault, fixed)
-    if fault.kind is FaultKind.SLOW:
-        clock.sleep(fault.seconds)
-    return _spoiled(fault.kind, serve(), fixed)
-
-
-def _instead(fault: Fault, fixed: Mapping[FaultKind, Response]) -> Response | None:
     match fault.kind:
         case FaultKind.BASE_ERROR:
             body = {"error": fault.error, "error_description": fault.error_description}
             return json_response(fault.status or 400, body)
         case FaultKind.BODY:
             return Response(fault.status or 200, fault.text.encode(), fault.content_type)
-        case _:
-            return fixed.get(fault.kind)
-
-
-def _spoiled(
-    kind: FaultKind, response: Response, fixed: Mapping[FaultKind, Response]
-) -> Response | None:
-    match kind:
-        case FaultKind.EMPTY_BODY:
-            return replace(response, body=b"", size=0)
-        case FaultKind.TRUNCATED_JSON:
-            half = response.body[: len(response.body) // 2]
-            return replace(response, body=half, size=response.size // 2)
         case FaultKind.SLOW | FaultKind.EMPTY_PAGE:
-            return response
+            if fault.kind is FaultKind.SLOW:
+                clock.sleep(fault.seconds)
+            return serve()
+        case FaultKind.EMPTY_BODY:
+            return replace(serve(), body=b"", size=0)
+        case FaultKind.TRUNCATED_JSON:
+            whole = serve()
+            half = whole.body[: len(whole.body) // 2]
+            return replace(whole, body=half, size=whole.size // 2)
         case _:
-            return fixed.get(kind)
+            if fault.kind not in UNSERVED:
+                serve()
+            return fixed.get(fault.kind)

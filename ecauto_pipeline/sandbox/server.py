@@ -19,7 +19,7 @@ from ecauto_pipeline.sandbox.base_shop.state import Item, ShopSeed, ShopState
 from ecauto_pipeline.sandbox.control import DROPPED, PREFIX, Call, Control, Journal
 from ecauto_pipeline.sandbox.demo.listings import demo_items, demo_shops
 from ecauto_pipeline.sandbox.demo.stores import demo_shopify_shops
-from ecauto_pipeline.sandbox.faults import Fault, FaultKind, Faults, play, read_faults
+from ecauto_pipeline.sandbox.faults import FIXED, Fault, FaultKind, Faults, play, read_faults
 from ecauto_pipeline.sandbox.shopify import api as shopify_api
 from ecauto_pipeline.sandbox.shopify.api import FIXED_HERE, PREFIXES, ShopifyApi
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
@@ -167,42 +167,23 @@ class Sandbox:
         if request.path.startswith(PREFIX):
             return self._control.answer(request)
         if request.path.startswith(PREFIXES):
-            return self._answer_shopify(request)
-        api = self._base_shop if request.path.startswith("/1/") else self._amazon
-        operation, account = api.operation_of(request), api.account_of(request)
-        fault = self.faults.strike(operation, request.path, account)
-
-        def serve() -> Response:
-            return api.answer(operation, request)
-
-        response = play(fault, serve, self._clock) if fault else serve()
-        self._record(operation, account, response, request.path, fault)
-        return response
-
-    def _answer_shopify(self, request: Request) -> Response | None:
-        api, place = self._shopify, self._shopify.place_of(request)
+            api, place, fixed = self._shopify, self._shopify.place_of(request), FIXED_HERE
+        else:
+            api = self._base_shop if request.path.startswith("/1/") else self._amazon
+            place, fixed = request.path, FIXED
         operation, account = api.operation_of(request), api.account_of(request)
         fault = self.faults.strike(operation, place, account)
-        empty = fault is not None and fault.kind is FaultKind.EMPTY_PAGE
 
         def serve() -> Response:
-            return api.answer(operation, request, empty=empty)
+            if fault and fault.kind is FaultKind.EMPTY_PAGE and isinstance(api, ShopifyApi):
+                return api.answer(operation, request, empty=True)
+            return api.answer(operation, request)
 
-        response = play(fault, serve, self._clock, FIXED_HERE) if fault else serve()
-        self._record(operation, account, response, place, fault)
-        return response
-
-    def _record(
-        self,
-        operation: str,
-        account: str | None,
-        response: Response | None,
-        path: str,
-        fault: Fault | None,
-    ) -> None:
+        response = play(fault, serve, self._clock, fixed) if fault else serve()
         status = response.status if response else DROPPED
         kind = fault.kind.value if fault else None
-        self.journal.record(Call(operation, account, status, self._clock.now(), path, kind))
+        self.journal.record(Call(operation, account, status, self._clock.now(), place, kind))
+        return response
 
 
 class _Server(socketserver.ThreadingTCPServer):

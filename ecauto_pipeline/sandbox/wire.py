@@ -13,6 +13,10 @@ JSON = "application/json"
 HTML = "text/html"
 FORM = "application/x-www-form-urlencoded"
 PART = 1 << 16
+LONGEST_LINE = 65_537
+"""As in http.server."""
+
+JsonObject = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +82,17 @@ def sequence(document: object) -> list[object]:
 
 def read_request(stream: BufferedIOBase) -> Request | None:
     """The next request, or None when the client has hung up."""
-    parts = stream.readline(65537).decode("latin-1").split()
+    parts = stream.readline(LONGEST_LINE).decode("latin-1").split()
     if len(parts) != 3:  # noqa: PLR2004 - method, target, version
         return None
-    headers = _read_headers(stream)
+    headers: dict[str, str] = {}
+    while line := stream.readline(LONGEST_LINE).decode("latin-1").strip():
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
     body = stream.read(int(headers.get("content-length", "0")))
     target = urlsplit(parts[1])
     query = dict(parse_qsl(target.query, keep_blank_values=True))
     return Request(parts[0], unquote(target.path), query, headers, body)
-
-
-def _read_headers(stream: BufferedIOBase) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    while line := stream.readline(65537).decode("latin-1").strip():
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    return headers
 
 
 def encode(response: Response) -> bytes:

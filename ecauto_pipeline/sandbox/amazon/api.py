@@ -4,13 +4,13 @@ import base64
 import binascii
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.sandbox.amazon.catalog import MARKETPLACE, PARTS, catalog_item
-from ecauto_pipeline.sandbox.amazon.prices import ItemCondition, competitive_price, item_offers
+from ecauto_pipeline.sandbox.amazon.prices import competitive_price, item_offers
 from ecauto_pipeline.sandbox.amazon.products import Kind, Product
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.draw import draw, token
@@ -23,11 +23,21 @@ LWA = "lwa/token"
 OPERATIONS = (LWA, *AMAZON_ALLOWANCES)
 
 MOST_ASINS = 20
+# Whoever asks for 20 ASINs without a page size gets the half of them.
 DEFAULT_PAGE = 10
 TOKEN_LIFE = timedelta(hours=1)
 
 ASIN = re.compile(r"[0-9]{9}[0-9X]|[A-Z][A-Z0-9]{9}")
 OFFERS_URI = re.compile(r"/products/pricing/v0/items/([^/]+)/offers")
+
+TOLD_AGAIN = ("MarketplaceId", "ItemCondition", "CustomerType")
+"""What of each request in a batch is told with its response."""
+
+INVALID_GRANT = (
+    "The request has an invalid grant parameter : refresh_token. "
+    "User may have revoked or didn't grant the permission."
+)
+MALFORMED = "The access token you provided is revoked, malformed or invalid."
 
 ROUTES = (
     ("POST", re.compile(r"/auth/o2/token"), LWA),
@@ -77,13 +87,6 @@ class AmazonApi:
         self._buckets = TokenBuckets(clock, rate_multiplier)
         self._expiries: dict[str, datetime] = {}
         self._lock = threading.Lock()
-        self._operations: Mapping[str, Callable[[Request], object]] = {
-            "searchCatalogItems": self._search_catalog_items,
-            "getCatalogItem": self._get_catalog_item,
-            "getCompetitivePricing": self._get_competitive_pricing,
-            "getItemOffers": self._get_item_offers,
-            "getItemOffersBatch": self._get_item_offers_batch,
-        }
 
     def operation_of(self, request: Request) -> str:
         """The name of the operation, or "unknown"."""
@@ -109,66 +112,62 @@ class AmazonApi:
         response = self._checked(operation, request)
         number = draw(2**62, operation, self._clock.now(), request.path)
         response = response.with_headers(("x-amzn-RequestId", f"{number:016x}"))
+        # A throttled or unauthorized answer never names the rate.
         if operation in AMAZON_ALLOWANCES and response.status in {200, 400, 404}:
             rate = self._buckets.rate(operation)
             return response.with_headers(("x-amzn-RateLimit-Limit", f"{rate:g}"))
         return response
 
     def _checked(self, operation: str, request: Request) -> Response:
-        serve = self._operations.get(operation)
-        if serve is None:
+        """The response to a call that needs a token: 403, 429, or what the operation says."""
+        if operation not in AMAZON_ALLOWANCES:
             unknown = Refused(404, "NotFound", f"The path {request.path} does not exist.")
             return json_response(404, errors(unknown))
+        given = request.headers.get("x-amz-access-token")
+        expiry = self._expiries.get(given or "")
         try:
-            self._authorize(request)
+            if not given:
+                raise _unauthorized("Access token is missing in the request header.")
+            if expiry is None:
+                raise _unauthorized(MALFORMED)
+            if expiry <= self._clock.now():
+                raise _unauthorized("The access token you provided has expired.")
             if not self._buckets.take(operation):
                 return THROTTLED
-            return json_response(200, serve(request))
+            return json_response(200, self._served(operation, request))
         except Refused as refused:
             return json_response(refused.status, errors(refused))
 
     def _grant(self, form: Mapping[str, str]) -> Response:
-        if refusal := self._lwa_refusal(form):
-            return refusal
-        now = self._clock.now()
-        with self._lock:
-            access_token = "Atza|" + token(350, "lwa", now, len(self._expiries))
-            self._expiries[access_token] = now + TOKEN_LIFE
-        return json_response(
-            200,
-            {
-                "access_token": access_token,
-                "refresh_token": form["refresh_token"],
-                "token_type": "bearer",
-                "expires_in": int(TOKEN_LIFE.total_seconds()),
-            },
-        )
-
-    def _lwa_refusal(self, form: Mapping[str, str]) -> Response | None:
+        valid = self._credentials
         if form.get("grant_type") != "refresh_token":
             return _lwa_error(
                 400, "unsupported_grant_type", "The authorization grant type is not supported"
             )
         if not {"client_id", "client_secret", "refresh_token"} <= form.keys():
             return _lwa_error(400, "invalid_request", "The request is missing a required parameter")
-        valid = self._credentials
-        if valid is None:
-            return None
-        if (form["client_id"], form["client_secret"]) != (valid.client_id, valid.client_secret):
+        if valid and (form["client_id"], form["client_secret"]) != (
+            valid.client_id,
+            valid.client_secret,
+        ):
             return _lwa_error(401, "invalid_client", "Client authentication failed")
-        if form["refresh_token"] != valid.refresh_token:
+        if valid and form["refresh_token"] != valid.refresh_token:
             return _lwa_error(400, "invalid_grant", INVALID_GRANT)
-        return None
-
-    def _authorize(self, request: Request) -> None:
-        given = request.headers.get("x-amz-access-token")
-        if not given:
-            raise _unauthorized("Access token is missing in the request header.")
-        expiry = self._expiries.get(given)
-        if expiry is None:
-            raise _unauthorized("The access token you provided is revoked, malformed or invalid.")
-        if expiry <= self._clock.now():
-            raise _unauthorized("The access token you provided has expired.")
+        now = self._clock.now()
+        with self._lock:
+            # About as long as Amazon's, so that what keeps them has to have the room.
+            access_token = "Atza|" + token(350, "lwa", now, len(self._expiries))
+            self._expiries[access_token] = now + TOKEN_LIFE
+        return json_response(
+            200,
+            {
+                "access_token": access_token,
+                # Unlike BASE's it is good for ever, also after it was used.
+                "refresh_token": form["refresh_token"],
+                "token_type": "bearer",
+                "expires_in": int(TOKEN_LIFE.total_seconds()),
+            },
+        )
 
     def _product(self, asin: str) -> Product | None:
         if not ASIN.fullmatch(asin):
@@ -176,45 +175,52 @@ class AmazonApi:
         known = self._world.ensure(asin) if self._accept_any_asin else self._world.find(asin)
         return None if known and known.kind is Kind.NOT_FOUND else known
 
-    def _search_catalog_items(self, request: Request) -> object:
+    def _served(self, operation: str, request: Request) -> object:
         query = request.query
+        match operation:
+            case "searchCatalogItems":
+                return self._found(query)
+            case "getCatalogItem":
+                _require_marketplace(query.get("marketplaceIds"))
+                included = _included(query)
+                asin = request.path.rpartition("/")[2]
+                product = self._product(asin)
+                if product is None:
+                    message = f"Requested item '{asin}' not found in marketplace(s) {MARKETPLACE}."
+                    raise Refused(404, "NotFound", message)
+                return catalog_item(product, included)
+            case "getCompetitivePricing":
+                _require_marketplace(query.get("MarketplaceId"))
+                asins = query.get("Asins", "").split(",")
+                if query.get("ItemType") != "Asin" or not 1 <= len(asins) <= MOST_ASINS:
+                    raise _invalid("Invalid Input")
+                if not all(ASIN.fullmatch(each) for each in asins):
+                    raise _invalid("Invalid Input")
+                return {"payload": [competitive_price(self._product(each), each) for each in asins]}
+            case "getItemOffers":
+                return self._offers(request.path.split("/")[5], query)
+            case _:
+                return self._batch(
+                    [mapping(each) for each in sequence(request.json().get("requests"))]
+                )
+
+    def _found(self, query: Mapping[str, str]) -> object:
+        """A page of the items with the ASINs that are named."""
         _require_marketplace(query.get("marketplaceIds"))
         asins = list(dict.fromkeys(query.get("identifiers", "").split(",")))
         if query.get("identifiersType") != "ASIN" or len(asins) > MOST_ASINS:
             raise _invalid("Request has missing or invalid parameters and cannot be parsed.")
+        # One malformed ASIN fails the whole request.
         if not all(ASIN.fullmatch(asin) for asin in asins):
             raise _invalid("Invalid 'asin' provided.")
         included = _included(query)
         found = [product for asin in asins if (product := self._product(asin))]
+        # Unknown ASINs are simply absent, and the others come in an order of Amazon's own.
         found.sort(key=lambda product: draw(2**62, "shuffled", product.asin))
         return _page(query, [catalog_item(product, included) for product in found])
 
-    def _get_catalog_item(self, request: Request) -> object:
-        _require_marketplace(request.query.get("marketplaceIds"))
-        included = _included(request.query)
-        asin = request.path.rpartition("/")[2]
-        product = self._product(asin)
-        if product is None:
-            message = f"Requested item '{asin}' not found in marketplace(s) {MARKETPLACE}."
-            raise Refused(404, "NotFound", message)
-        return catalog_item(product, included)
-
-    def _get_competitive_pricing(self, request: Request) -> object:
-        query = request.query
-        _require_marketplace(query.get("MarketplaceId"))
-        asins = query.get("Asins", "").split(",")
-        if query.get("ItemType") != "Asin" or not 1 <= len(asins) <= MOST_ASINS:
-            raise _invalid("Invalid Input")
-        if not all(ASIN.fullmatch(asin) for asin in asins):
-            raise _invalid("Invalid Input")
-        return {"payload": [competitive_price(self._product(asin), asin) for asin in asins]}
-
-    def _get_item_offers(self, request: Request) -> object:
-        asin = request.path.split("/")[5]
-        return self._offers(asin, request.query)
-
-    def _get_item_offers_batch(self, request: Request) -> object:
-        entries = [mapping(entry) for entry in sequence(request.json().get("requests"))]
+    def _batch(self, entries: list[dict[str, object]]) -> object:
+        """The offers for each request of a batch, which may fail on its own."""
         if not 1 <= len(entries) <= MOST_ASINS:
             raise _invalid("Invalid Input")
         wanted = {(str(entry.get("uri")), str(entry.get("ItemCondition"))) for entry in entries}
@@ -222,41 +228,39 @@ class AmazonApi:
             raise _invalid("Duplicate requests submitted. Cannot run batch request.")
         if not all(OFFERS_URI.fullmatch(uri) for uri, _ in wanted):
             raise _invalid("Invalid Input")
+        # The responses come in another order: a client has to read what each is about.
         entries.sort(key=lambda entry: draw(2**62, "batch", entry["uri"]))
-        return {"responses": [self._batch_element(entry) for entry in entries]}
-
-    def _batch_element(self, entry: Mapping[str, object]) -> object:
-        asin = str(entry["uri"]).split("/")[5]
-        given = {key: str(value) for key, value in entry.items() if value is not None}
-        try:
-            status, reason, body = 200, "OK", self._offers(asin, given)
-        except Refused as refused:
-            status, reason, body = 400, "Bad Request", errors(refused)
-        names = ("MarketplaceId", "ItemCondition", "CustomerType")
-        now = self._clock.now().astimezone(UTC)
-        return {
-            "status": {"statusCode": status, "reasonPhrase": reason},
-            "headers": {
-                "x-amzn-RequestId": f"{draw(2**62, asin, now):016x}",
-                "Date": f"{now:%a, %d %b %Y %H:%M:%S GMT}",
-            },
-            "body": body,
-            "request": {"Asin": asin, **{name: given[name] for name in names if name in given}},
-        }
+        responses: list[object] = []
+        for entry in entries:
+            asin = str(entry["uri"]).split("/")[5]
+            given = {key: str(value) for key, value in entry.items() if value is not None}
+            told = {name: given[name] for name in TOLD_AGAIN if name in given}
+            try:
+                status, reason, body = 200, "OK", self._offers(asin, given)
+            except Refused as refused:
+                status, reason, body = 400, "Bad Request", errors(refused)
+            now = self._clock.now().astimezone(UTC)
+            response = {
+                "status": {"statusCode": status, "reasonPhrase": reason},
+                "headers": {
+                    "x-amzn-RequestId": f"{draw(2**62, asin, now):016x}",
+                    "Date": f"{now:%a, %d %b %Y %H:%M:%S GMT}",
+                },
+                "body": body,
+                "request": {"Asin": asin, **told},
+            }
+            responses.append(response)
+        return {"responses": responses}
 
     def _offers(self, asin: str, given: Mapping[str, str]) -> object:
         _require_marketplace(given.get("MarketplaceId"))
-        condition = _condition(given.get("ItemCondition"))
+        condition = given.get("ItemCondition")
+        if condition not in ("New", "Used"):
+            raise _invalid("Invalid Input")
         product = self._product(asin)
         if product is None:
             raise _invalid(f"{asin} is an invalid ASIN for marketplace {MARKETPLACE}")
         return {"payload": item_offers(product, condition, self._clock.now())}
-
-
-INVALID_GRANT = (
-    "The request has an invalid grant parameter : refresh_token. "
-    "User may have revoked or didn't grant the permission."
-)
 
 
 def errors(refused: Refused) -> object:
@@ -285,17 +289,9 @@ def _require_marketplace(given: str | None) -> None:
         raise _unauthorized("The marketplaces you provided are not valid for region.")
 
 
-def _condition(given: str | None) -> ItemCondition:
-    if given == "New":
-        return "New"
-    if given == "Used":
-        return "Used"
-    raise _invalid("Invalid Input")
-
-
 def _included(query: Mapping[str, str]) -> tuple[str, ...]:
     parts = tuple(dict.fromkeys(query.get("includedData", "summaries").split(",")))
-    if not set(parts) <= PARTS.keys():
+    if not set(parts) <= set(PARTS):
         raise _invalid("Request has missing or invalid parameters and cannot be parsed.")
     return parts
 
@@ -304,25 +300,21 @@ def _page(query: Mapping[str, str], items: list[dict[str, object]]) -> object:
     size = query.get("pageSize", str(DEFAULT_PAGE))
     if not size.isdecimal() or not 1 <= int(size) <= MOST_ASINS:
         raise _invalid("Request has missing or invalid parameters and cannot be parsed.")
-    start = _start(query.get("pageToken"))
+    start = 0
+    if "pageToken" in query:
+        try:
+            start = int(base64.urlsafe_b64decode(query["pageToken"]).removeprefix(b"from "))
+        except (ValueError, binascii.Error):
+            raise _invalid("Invalid 'pageToken' provided.") from None
     end = start + int(size)
-    tokens: dict[str, str] = {}
+    starts: dict[str, int] = {}
     if end < len(items):
-        tokens["nextToken"] = _page_token(end)
+        starts["nextToken"] = end
     if start:
-        tokens["previousToken"] = _page_token(max(0, start - int(size)))
+        starts["previousToken"] = max(0, start - int(size))
+    tokens = {
+        name: base64.urlsafe_b64encode(f"from {each}".encode()).decode()
+        for name, each in starts.items()
+    }
     pagination = {"pagination": tokens} if tokens else {}
     return {"numberOfResults": len(items), **pagination, "items": items[start:end]}
-
-
-def _page_token(start: int) -> str:
-    return base64.urlsafe_b64encode(f"from {start}".encode()).decode()
-
-
-def _start(page_token: str | None) -> int:
-    if page_token is None:
-        return 0
-    try:
-        return int(base64.urlsafe_b64decode(page_token).removeprefix(b"from "))
-    except (ValueError, binascii.Error):
-        raise _invalid("Invalid 'pageToken' provided.") from None

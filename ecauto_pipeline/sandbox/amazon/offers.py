@@ -12,35 +12,27 @@ OTHER_PRICE = 110
 def offers_of(asin: str, kind: Kind, price: int, seed: int) -> tuple[Offer, ...]:
     """The offers of a product that is not sold out."""
     first, *others = _new_offers(asin, price, seed)
+    used = Offer(_seller(asin, seed, 99), "used", price * 6 // 10, shipping=350)
+    late = [replace(each, availability="FUTURE_WITH_DATE") for each in (first, *others)]
     match kind:
         case Kind.VARIATION_PARENT | Kind.NOT_FOUND:
-            return ()
+            offers = []
         case Kind.SOLE_SELLER:
-            return (replace(first, points=0),)
+            offers = [replace(first, points=0)]
         case Kind.USED_ONLY:
-            return (_used(asin, price, seed),)
-        case Kind.FUTURE | Kind.FUTURE_BUY_BOX:
-            return _late(asin, kind, price, seed)
+            offers = [used]
+        case Kind.FUTURE:
+            offers = late
+        case Kind.FUTURE_BUY_BOX:
+            ships_now = Offer(_seller(asin, seed, 9), "new", price * OTHER_PRICE // 100)
+            offers = [late[0], ships_now]
         case Kind.SHIPPING:
-            return (_with_fee(asin, price, seed), *others)
+            fee, points = 350 + 10 * draw(20, seed, asin, "fee"), price // 100
+            seller = _seller(asin, seed, 8)
+            offers = [Offer(seller, "new", price, fee, points, buy_box=True), *others]
         case _:
-            return (first, *others, *_used_offers(asin, price, seed))
-
-
-def _late(asin: str, kind: Kind, price: int, seed: int) -> tuple[Offer, ...]:
-    """Offers that do not ship now, but for one beside a late buy box."""
-    first, *others = (
-        replace(offer, availability="FUTURE_WITH_DATE") for offer in _new_offers(asin, price, seed)
-    )
-    if kind is Kind.FUTURE:
-        return (first, *others)
-    return (first, _merchant(asin, price * OTHER_PRICE // 100, seed, 9))
-
-
-def _with_fee(asin: str, price: int, seed: int) -> Offer:
-    fee = 350 + 10 * draw(20, seed, asin, "fee")
-    merchant = _merchant(asin, price, seed, 8)
-    return replace(merchant, shipping=fee, points=price // 100, buy_box=True)
+            offers = [first, *others, *([used] if draw(3, seed, asin, "used") == 0 else [])]
+    return tuple(offers)
 
 
 def _new_offers(asin: str, price: int, seed: int) -> list[Offer]:
@@ -51,40 +43,23 @@ def _new_offers(asin: str, price: int, seed: int) -> list[Offer]:
         condition="new",
         listing_price=price,
         points=price // 100 if draw(3, seed, asin, "points") == 0 else 0,
+        # Fulfilled by Amazon does not mean sold by Amazon: other sellers' stock lies there too.
         fulfilled_by_amazon=amazon_sells or draw(2, seed, asin, "fba") == 0,
         buy_box=True,
     )
-    count = 2 + draw(4, seed, asin, "offers")
-    return [winner, *(_rival(asin, price, seed, number) for number in range(1, count))]
-
-
-def _rival(asin: str, price: int, seed: int, number: int) -> Offer:
-    by_amazon = draw(2, seed, asin, "rival fba", number) == 0
-    return Offer(
-        seller_id=_seller(asin, seed, number),
-        condition="new",
-        listing_price=price * (97 + draw(30, seed, asin, "rival", number)) // 100,
-        shipping=0 if by_amazon else 100 * draw(6, seed, asin, "rival fee", number),
-        availability="NOW" if draw(10, seed, asin, "late", number) else "FUTURE_WITHOUT_DATE",
-        fulfilled_by_amazon=by_amazon,
-    )
-
-
-def _merchant(asin: str, price: int, seed: int, number: int) -> Offer:
-    return Offer(seller_id=_seller(asin, seed, number), condition="new", listing_price=price)
-
-
-def _used_offers(asin: str, price: int, seed: int) -> tuple[Offer, ...]:
-    return (_used(asin, price, seed),) if draw(3, seed, asin, "used") == 0 else ()
-
-
-def _used(asin: str, price: int, seed: int) -> Offer:
-    return Offer(
-        seller_id=_seller(asin, seed, 99),
-        condition="used",
-        listing_price=price * 6 // 10,
-        shipping=350,
-    )
+    offers = [winner]
+    for number in range(1, 2 + draw(4, seed, asin, "offers")):
+        by_amazon = draw(2, seed, asin, "rival fba", number) == 0
+        rival = Offer(
+            seller_id=_seller(asin, seed, number),
+            condition="new",
+            listing_price=price * (97 + draw(30, seed, asin, "rival", number)) // 100,
+            shipping=0 if by_amazon else 100 * draw(6, seed, asin, "rival fee", number),
+            availability="NOW" if draw(10, seed, asin, "late", number) else "FUTURE_WITHOUT_DATE",
+            fulfilled_by_amazon=by_amazon,
+        )
+        offers.append(rival)
+    return offers
 
 
 def _seller(asin: str, seed: int, number: int) -> str:

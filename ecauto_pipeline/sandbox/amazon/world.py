@@ -13,7 +13,6 @@ from ecauto_pipeline.sandbox.amazon.vocabulary import (
     COLOURS,
     RARE_SIGNS,
     TRAITS,
-    Category,
 )
 from ecauto_pipeline.sandbox.draw import draw, pick, token
 
@@ -108,17 +107,11 @@ class World:
             known = self._products.get(asin)
             if known and known[0] == self._step:
                 return known[1]
-            state = self._state(asin)
+            state = _state_at(self._step, asin, self._states.get(asin), self.seed)
             product = _product(asin, state, self.seed)
             self._states[asin] = state
             self._products[asin] = (self._step, product)
             return product
-
-    def _state(self, asin: str) -> _State:
-        state = self._states.get(asin) or _first_state(asin, self.seed)
-        while state.step < self._step:
-            state = _next_state(asin, state, self.seed)
-        return state
 
 
 def kind_of(asin: str, seed: int) -> Kind:
@@ -158,19 +151,20 @@ def _asin(number: int, seed: int) -> str:
     return f"B0{digits}"
 
 
-def _first_state(asin: str, seed: int) -> _State:
-    price = 800 + 10 * draw(300, seed, asin, "price")
-    factor = pick((1, 1, 1, 2, 3, 6), seed, asin, "factor")
-    return _State(0, price * factor - 20, kind_of(asin, seed) is Kind.OUT)
-
-
-def _next_state(asin: str, state: _State, seed: int) -> _State:
-    step, price, sold_out = state.step + 1, state.price_jpy, state.sold_out
-    if draw(1000, seed, asin, "repriced", step) < REPRICED_PER_THOUSAND:
-        price = max(500, price * pick((75, 82, 88, 112, 120, 130), seed, asin, "by", step) // 100)
-    if draw(1000, seed, asin, "flipped", step) < FLIPPED_PER_THOUSAND:
-        sold_out = not sold_out and kind_of(asin, seed) in MOVING
-    return _State(step, price, sold_out)
+def _state_at(last: int, asin: str, known: _State | None, seed: int) -> _State:
+    """The state at the step `last`, going on from one that is known, or from the beginning."""
+    if known is None:
+        price = 800 + 10 * draw(300, seed, asin, "price")
+        factor = pick((1, 1, 1, 2, 3, 6), seed, asin, "factor")
+        known = _State(0, price * factor - 20, kind_of(asin, seed) is Kind.OUT)
+    price, sold_out = known.price_jpy, known.sold_out
+    for step in range(known.step + 1, last + 1):
+        if draw(1000, seed, asin, "repriced", step) < REPRICED_PER_THOUSAND:
+            by = pick((75, 82, 88, 112, 120, 130), seed, asin, "by", step)
+            price = max(500, price * by // 100)
+        if draw(1000, seed, asin, "flipped", step) < FLIPPED_PER_THOUSAND:
+            sold_out = not sold_out and kind_of(asin, seed) in MOVING
+    return _State(last, price, sold_out)
 
 
 def _product(asin: str, state: _State, seed: int) -> Product:
@@ -178,7 +172,13 @@ def _product(asin: str, state: _State, seed: int) -> Product:
     category = pick(CATEGORIES, seed, asin, "category")
     brand = pick(BRANDS, seed, asin, "brand")
     points = tuple(pick(BENEFITS, seed, asin, "benefit", number) for number in range(3))
-    title = _title(asin, brand, category, seed)
+    trait, colour = pick(TRAITS, seed, asin, "trait"), pick(COLOURS, seed, asin, "colour")
+    noun = pick(category.nouns, seed, asin, "noun")
+    # BASE refuses such a sign, so some titles have one; those of the well-known ASINs do not.
+    rare = asin not in FIRST_ASINS and draw(50, seed, asin, "rare") == 0
+    sign = f" {pick(RARE_SIGNS, seed, asin, 'sign')}" if rare else ""
+    title = f"{brand} {noun} {trait} {colour} {asin[-4:]}{sign}"
+    images = (token(10, seed, asin, "image", n) for n in range(1 + draw(5, seed, asin, "images")))
     children = range(3) if kind is Kind.VARIATION_PARENT else range(0)
     return Product(
         asin=asin,
@@ -186,7 +186,7 @@ def _product(asin: str, state: _State, seed: int) -> Product:
         title=title,
         brand=brand,
         category=category,
-        images=_images(asin, seed),
+        images=tuple(f"https://m.media-amazon.com/images/I/{name}.jpg" for name in images),
         bullet_points=tuple(dict.fromkeys(points)),
         description=f"{title}。{points[0]}{points[-1]}",
         price_jpy=state.price_jpy,
@@ -195,18 +195,3 @@ def _product(asin: str, state: _State, seed: int) -> Product:
         sales_rank=1 + draw(200_000, seed, asin, "rank"),
         child_asins=tuple(_asin(number, draw(2**32, seed, asin)) for number in children),
     )
-
-
-def _title(asin: str, brand: str, category: Category, seed: int) -> str:
-    trait = pick(TRAITS, seed, asin, "trait")
-    noun = pick(category.nouns, seed, asin, "noun")
-    colour = pick(COLOURS, seed, asin, "colour")
-    rare = asin not in FIRST_ASINS and draw(50, seed, asin, "rare") == 0
-    sign = f" {pick(RARE_SIGNS, seed, asin, 'sign')}" if rare else ""
-    return f"{brand} {noun} {trait} {colour} {asin[-4:]}{sign}"
-
-
-def _images(asin: str, seed: int) -> tuple[str, ...]:
-    count = 1 + draw(5, seed, asin, "images")
-    names = (token(10, seed, asin, "image", number) for number in range(count))
-    return tuple(f"https://m.media-amazon.com/images/I/{name}.jpg" for name in names)

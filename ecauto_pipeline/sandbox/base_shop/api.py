@@ -1,7 +1,7 @@
 """BASE's API v1: its calls, as far as a shop's items need them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ecauto_pipeline.clock import Clock
@@ -54,15 +54,6 @@ class BaseShopApi:
         self._clock = clock
         self._authority = ShopAuthority(state, clock)
         self._quotas = ShopQuotas(state, clock, rate_multiplier)
-        self._operations: Mapping[str, Callable[[str, Request], object]] = {
-            "users/me": self._users_me,
-            "items": self._items,
-            "items/detail": self._items_detail,
-            "items/add": self._items_add,
-            "items/edit": self._items_edit,
-            "items/delete": self._items_delete,
-            "items/add_image": self._items_add_image,
-        }
 
     def operation_of(self, request: Request) -> str:
         """The name of the operation, or "unknown"."""
@@ -101,22 +92,25 @@ class BaseShopApi:
             if request.method != "POST":
                 raise Refused("access_denied", NOT_POSTED)
             return self._authority.grant(request)
-        if operation not in self._operations:
+        if operation not in SCOPE_OF:
             body = {"error": "not_found", "error_description": "ページが見つかりませんでした。"}
             return json_response(404, body)
-        return self._call(operation, request)
-
-    def _call(self, operation: str, request: Request) -> Response:
         account_id = self._authority.check(request, SCOPE_OF[operation]).account_id
         _refuse(self._quotas.take_call(account_id))
         if operation in POSTED and request.method != "POST":
             raise Refused("not_post_method", NOT_POSTED)
-        return json_response(200, self._operations[operation](account_id, request))
+        match operation:
+            case "users/me":
+                told = self._users_me(account_id)
+            case "items":
+                told = self._items(account_id, request.query)
+            case "items/detail":
+                told = self._items_detail(account_id, request.path)
+            case _:
+                told = self._written(operation, account_id, request.form())
+        return json_response(200, told)
 
-    def _now(self) -> int:
-        return int(self._clock.now().timestamp())
-
-    def _users_me(self, account_id: str, request: Request) -> object:
+    def _users_me(self, account_id: str) -> object:
         shop = self._state.shop(account_id)
         shop_id = shop.shop_id if shop else ""
         return {
@@ -137,12 +131,12 @@ class BaseShopApi:
             }
         }
 
-    def _items(self, account_id: str, request: Request) -> object:
-        query = request.query
+    def _items(self, account_id: str, query: Mapping[str, str]) -> object:
         order, sort = query.get("order", "list_order"), query.get("sort", "asc")
         if order not in {"list_order", "created", "modified"} or sort not in {"asc", "desc"}:
             raise Refused(*BAD_PARAMS)
         limit = min(MOST_ITEMS, whole(query, "limit", DEFAULT_ITEMS))
+        # Hidden items are listed too, and no total is told: the list ends with a short page.
         items = self._state.items(
             account_id,
             order=order,
@@ -154,8 +148,9 @@ class BaseShopApi:
         sizes = tuple(query.get("image_size", SIZES[0]).split(","))
         return {"items": [item_json(item, used_images(item, sizes, most)) for item in items]}
 
-    def _items_detail(self, account_id: str, request: Request) -> object:
-        match = ITEM_PATH.fullmatch(request.path.removeprefix("/1/"))
+    def _items_detail(self, account_id: str, path: str) -> object:
+        match = ITEM_PATH.fullmatch(path.removeprefix("/1/"))
+        # BASE takes no notice of an item_id in the query.
         if match is None:
             raise Refused(*NO_ITEM_ID)
         number = match[1]
@@ -164,35 +159,36 @@ class BaseShopApi:
             raise Refused(*NO_ITEM)
         return {"item": item_json(item, used_images(item, SIZES, MOST_IMAGES))}
 
-    def _items_add(self, account_id: str, request: Request) -> object:
-        item = item_from(request.form(), self._now())
-        _refuse(self._quotas.take_add(account_id))
-        return self._written(account_id, self._state.add_item(account_id, item))
-
-    def _items_edit(self, account_id: str, request: Request) -> object:
-        form = request.form()
-        item = self._named(account_id, form)
-        self._state.put_item(account_id, edited(item, form, self._now()))
-        return self._written(account_id, item.item_id)
-
-    def _items_delete(self, account_id: str, request: Request) -> object:
-        form = request.form()
-        if "item_id" not in form:
-            raise Refused(*NO_ITEM_ID)
-        self._state.delete_item(account_id, self._named(account_id, form).item_id)
-        return {"result": True}
-
-    def _items_add_image(self, account_id: str, request: Request) -> object:
-        form = request.form()
-        number, url = form.get("image_no", ""), form.get("image_url", "")
-        if not number.isdecimal() or not 1 <= int(number) <= MOST_IMAGES:
-            raise Refused(*BAD_PARAMS)
-        item = self._named(account_id, form)
-        if not url.startswith(("http://", "https://")):
-            raise Refused(*NO_IMAGE)
-        images = {**item.images, int(number): url}
-        self._state.put_item(account_id, replace(item, images=images, modified=self._now()))
-        return self._written(account_id, item.item_id)
+    def _written(self, operation: str, account_id: str, form: Mapping[str, str]) -> object:
+        """Do a write; gives what it answers, which is the item as it is then."""
+        now = int(self._clock.now().timestamp())
+        match operation:
+            case "items/add":
+                item = item_from(form, now)
+                _refuse(self._quotas.take_add(account_id))
+                item_id = self._state.add_item(account_id, item)
+            case "items/edit":
+                item = self._named(account_id, form)
+                item_id = item.item_id
+                self._state.put_item(account_id, edited(item, form, now))
+            case "items/delete":
+                if "item_id" not in form:
+                    raise Refused(*NO_ITEM_ID)
+                self._state.delete_item(account_id, self._named(account_id, form).item_id)
+                return {"result": True}
+            case _:
+                number, url = form.get("image_no", ""), form.get("image_url", "")
+                if not number.isdecimal() or not 1 <= int(number) <= MOST_IMAGES:
+                    raise Refused(*BAD_PARAMS)
+                item = self._named(account_id, form)
+                item_id = item.item_id
+                if not url.startswith(("http://", "https://")):
+                    raise Refused(*NO_IMAGE)
+                # The same number again replaces the image.
+                images = {**item.images, int(number): url}
+                self._state.put_item(account_id, replace(item, images=images, modified=now))
+        written = self._state.item(account_id, item_id)
+        return {"item": item_json(written, all_images(written))} if written else {}
 
     def _named(self, account_id: str, form: Mapping[str, str]) -> Item:
         number = form.get("item_id", "")
@@ -200,10 +196,6 @@ class BaseShopApi:
         if item is None:
             raise Refused(*BAD_ITEM_ID)
         return item
-
-    def _written(self, account_id: str, item_id: int) -> object:
-        item = self._state.item(account_id, item_id)
-        return {"item": item_json(item, all_images(item))} if item else {}
 
 
 def _refuse(exceeded: Exceeded | None) -> None:

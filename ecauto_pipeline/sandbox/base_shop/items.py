@@ -1,13 +1,12 @@
 """BASE's items: read from a form, and told as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from ecauto_pipeline.sandbox.base_shop.auth import Refused
 from ecauto_pipeline.sandbox.base_shop.state import Item, Variation
 from ecauto_pipeline.sandbox.draw import token
-
-Json = dict[str, object]
+from ecauto_pipeline.sandbox.wire import JsonObject
 
 ORIGIN_HOST = "https://base-ec2.akamaized.net"
 RESIZED_HOST = "https://baseec-img-mng.akamaized.net"
@@ -17,6 +16,7 @@ DEFAULT_IMAGES = 5
 LAST_OF_PLANE = 0xFFFF
 """Characters beyond take four bytes in UTF-8, which BASE cannot keep."""
 
+# It never says which field is wrong.
 VALIDATION_ERROR = ("validation_error", "バリデーションエラーです。")
 
 
@@ -53,6 +53,7 @@ def edited(item: Item, form: Mapping[str, str], now: int) -> Item:
         Refused: something is not valid.
     """
     variations = _variations(item, form)
+    # Of an item with variations the stock is theirs, whatever the form says.
     stock = whole(form, "stock", item.stock)
     changed = replace(
         item,
@@ -67,16 +68,12 @@ def edited(item: Item, form: Mapping[str, str], now: int) -> Item:
         modified=now,
         variations=variations,
     )
-    _check(changed)
+    refused_signs = any(ord(sign) > LAST_OF_PLANE for sign in changed.title + changed.detail)
+    if not changed.title.strip() or refused_signs or changed.price < 1:
+        raise Refused(*VALIDATION_ERROR)
+    if changed.visible not in {0, 1} or changed.item_tax_type not in {1, 2}:
+        raise Refused(*VALIDATION_ERROR)
     return changed
-
-
-def _check(item: Item) -> None:
-    text = item.title + item.detail
-    if not item.title.strip() or any(ord(sign) > LAST_OF_PLANE for sign in text):
-        raise Refused(*VALIDATION_ERROR)
-    if item.price < 1 or item.visible not in {0, 1} or item.item_tax_type not in {1, 2}:
-        raise Refused(*VALIDATION_ERROR)
 
 
 def _variations(item: Item, form: Mapping[str, str]) -> tuple[Variation, ...]:
@@ -84,8 +81,14 @@ def _variations(item: Item, form: Mapping[str, str]) -> tuple[Variation, ...]:
     known = {each.variation_id: each for each in item.variations}
     number = 0
     while f"variation[{number}]" in form:
-        variation = _variation(form, number, len(known) + 1)
+        # An empty id asks for a new variation, as a missing one does.
         given = form.get(f"variation_id[{number}]")
+        variation = Variation(
+            whole(form, f"variation_id[{number}]", 0) if given else len(known) + 1,
+            form[f"variation[{number}]"],
+            whole(form, f"variation_stock[{number}]", 0),
+            form.get(f"variation_identifier[{number}]"),
+        )
         if given and variation.variation_id not in known:
             raise Refused("bad_variation_id", "不正なvariation_idです。")
         known[variation.variation_id] = variation
@@ -93,18 +96,7 @@ def _variations(item: Item, form: Mapping[str, str]) -> tuple[Variation, ...]:
     return tuple(known.values())
 
 
-def _variation(form: Mapping[str, str], number: int, next_id: int) -> Variation:
-    return Variation(
-        whole(form, f"variation_id[{number}]", next_id)
-        if form.get(f"variation_id[{number}]")
-        else next_id,
-        form[f"variation[{number}]"],
-        whole(form, f"variation_stock[{number}]", 0),
-        form.get(f"variation_identifier[{number}]"),
-    )
-
-
-def item_json(item: Item, images: Json) -> Json:
+def item_json(item: Item, images: JsonObject) -> JsonObject:
     """An item with its image keys."""
     return {
         "item_id": item.item_id,
@@ -119,22 +111,12 @@ def item_json(item: Item, images: Json) -> Json:
         "identifier": item.identifier,
         "modified": item.modified,
         **images,
-        "variations": [_variation_json(each) for each in item.variations],
+        "variations": [{**asdict(each), "barcode": None} for each in item.variations],
         "options": [],
     }
 
 
-def _variation_json(variation: Variation) -> Json:
-    return {
-        "variation_id": variation.variation_id,
-        "variation": variation.variation,
-        "variation_stock": variation.variation_stock,
-        "variation_identifier": variation.variation_identifier,
-        "barcode": None,
-    }
-
-
-def used_images(item: Item, sizes: tuple[str, ...], most: int) -> Json:
+def used_images(item: Item, sizes: tuple[str, ...], most: int) -> JsonObject:
     """The image keys of a read answer: unused slots are absent."""
     return {
         f"img{number}_{size}": _image_link(item.item_id, url, size)
@@ -144,7 +126,7 @@ def used_images(item: Item, sizes: tuple[str, ...], most: int) -> Json:
     }
 
 
-def all_images(item: Item) -> Json:
+def all_images(item: Item) -> JsonObject:
     """The image keys of a write answer: five slots at least, other sizes appear only later."""
     slots = range(1, max([DEFAULT_IMAGES, *item.images]) + 1)
     return {

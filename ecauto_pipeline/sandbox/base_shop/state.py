@@ -16,6 +16,7 @@ ACCESS_LIFE = timedelta(hours=1)
 REFRESH_LIFE = timedelta(days=30)
 CODE_LIFE = timedelta(hours=1)
 
+# Where BASE's own ids stood in December 2025.
 FIRST_ITEM_ID = 126_000_001
 BEYOND_INTEGER = 2_200_000_001
 """The second shop counts from here, above 2^31."""
@@ -118,6 +119,7 @@ class ShopState:
         self.lock = threading.RLock()
         self._seed = seed
         self._connection = sqlite3.connect(path, check_same_thread=False)
+        # Nothing here is worth a wait for the disk.
         self._connection.execute("pragma synchronous = off")
         self._connection.executescript(SCHEMA)
 
@@ -135,22 +137,21 @@ class ShopState:
     ) -> None:
         """Open the shops that are not there yet, with their tokens and items."""
         for number, shop in enumerate(shops):
-            if self.shop(shop.account_id) is None:
-                self._open_shop(shop, _first_item_id(number), now)
-                for item in items.get(shop.account_id, ()):
-                    self.add_item(shop.account_id, item)
+            if self.shop(shop.account_id) is not None:
+                continue
+            first_id = BEYOND_INTEGER if number == 1 else FIRST_ITEM_ID + number * SHOP_STRIDE
+            self._connection.execute(
+                "insert into shops values (?, ?, ?, ?, ?)",
+                (shop.account_id, shop.shop_id, shop.client_id, shop.client_secret, first_id),
+            )
+            self._connection.execute(
+                "insert into grants (account_id, scope, refresh_token, refresh_expires_at) "
+                "values (?, ?, ?, ?)",
+                (shop.account_id, SCOPES, shop.refresh_token, (now + REFRESH_LIFE).timestamp()),
+            )
+            for item in items.get(shop.account_id, ()):
+                self.add_item(shop.account_id, item)
         self.commit()
-
-    def _open_shop(self, shop: ShopSeed, first_item_id: int, now: datetime) -> None:
-        self._connection.execute(
-            "insert into shops values (?, ?, ?, ?, ?)",
-            (shop.account_id, shop.shop_id, shop.client_id, shop.client_secret, first_item_id),
-        )
-        self._connection.execute(
-            "insert into grants (account_id, scope, refresh_token, refresh_expires_at) "
-            "values (?, ?, ?, ?)",
-            (shop.account_id, SCOPES, shop.refresh_token, (now + REFRESH_LIFE).timestamp()),
-        )
 
     def shops(self) -> list[ShopSeed]:
         """All shops; their refresh tokens are not told again."""
@@ -289,11 +290,13 @@ class ShopState:
 
     def add_item(self, account_id: str, item: Item) -> int:
         """Keep a new item; returns its id."""
-        (next_id,) = self._connection.execute(
-            "select next_item_id from shops where account_id = ?", (account_id,)
+        next_id, items = self._connection.execute(
+            "select next_item_id, (select count(*) from items where account_id = ?) "
+            "from shops where account_id = ?",
+            (account_id, account_id),
         ).fetchone()
         item_id = item.item_id or next_id
-        list_order = item.list_order or self._count_items(account_id) + 1
+        list_order = item.list_order or items + 1
         columns = (*_columns(item), item_id, account_id)
         self._connection.execute(
             "insert into items (title, price, stock, detail, item_tax_type, visible, "
@@ -322,16 +325,6 @@ class ShopState:
             "delete from items where account_id = ? and item_id = ?", (account_id, item_id)
         )
         return deleted.rowcount == 1
-
-    def _count_items(self, account_id: str) -> int:
-        (number,) = self._connection.execute(
-            "select count(*) from items where account_id = ?", (account_id,)
-        ).fetchone()
-        return number
-
-
-def _first_item_id(shop_number: int) -> int:
-    return BEYOND_INTEGER if shop_number == 1 else FIRST_ITEM_ID + shop_number * SHOP_STRIDE
 
 
 def _columns(item: Item) -> tuple[object, ...]:

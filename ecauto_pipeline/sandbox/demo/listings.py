@@ -1,6 +1,6 @@
 """The demonstration: two shops that were kept by version 1.0 until a while ago."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -67,55 +67,62 @@ def demo_listings(world: World, further: int = FURTHER_ASINS) -> tuple[DemoListi
 
     They follow from how the world began, so they stay the same however far it has moved.
     """
-    return tuple(_listings(world, further))
-
-
-def demo_items(world: World, further: int = FURTHER_ASINS) -> Mapping[str, tuple[Item, ...]]:
-    """What each BASE shop holds, in agreement with the listings."""
-    listings = demo_listings(world, further)
-    return {
-        account_id: tuple(
-            _item(listing, listing.item_id)
-            for listing in listings
-            if listing.account_id == account_id and listing.item_id is not None
-        )
-        for account_id in ACCOUNTS
-    }
-
-
-def base_safe(text: str) -> str:
-    """The text without the characters that BASE refuses."""
-    return "".join(sign for sign in text if ord(sign) <= LAST_OF_PLANE).strip()
-
-
-def _listings(world: World, further: int) -> Iterator[DemoListing]:
     asins = world.natives[: len(FIRST_ASINS) + further]
     world = World(asins, seed=world.seed)
     uploaded = max(len(FIRST_ASINS), len(asins) - NOT_UPLOADED)
     next_ids: dict[str, int] = {ACCOUNTS[0]: FIRST_ITEM_ID, ACCOUNTS[1]: BEYOND_INTEGER}
+    listings: list[DemoListing] = []
     for number, asin in enumerate(asins):
-        account_id = _account(number)
+        second = number % 2 if number >= len(FIRST_ASINS) else number >= FIRST_ACCOUNT_ASINS
+        account_id = ACCOUNTS[int(second)]
         item_id = None
         if number < uploaded:
             item_id = next_ids[account_id]
             next_ids[account_id] += 1
         product = world.ensure(asin)
+        in_stock_now = product.kind in UNPROVEN or product.truth().in_stock is True
+        flipped = draw(100, world.seed, asin, "old stock") < FLIPPED_PERCENT
         listed_at = LEFT_AT - timedelta(days=60) + timedelta(minutes=3 * number)
-        yield DemoListing(
+        listing = DemoListing(
             product=product,
             account_id=account_id,
             item_id=item_id,
+            # As version 1.0 made its SKUs, by which it found the ASIN again.
             sku=f"b-{asin}-{listed_at:%Y%m%d%H%M%S}",
             amazon_price_jpy=_old_price(product, world.seed),
-            amazon_in_stock=_old_stock(product, world.seed),
+            amazon_in_stock=in_stock_now is not flipped,
             listed_at=listed_at,
         )
+        listings.append(listing)
+    return tuple(listings)
 
 
-def _account(number: int) -> str:
-    if number < len(FIRST_ASINS):
-        return ACCOUNTS[0] if number < FIRST_ACCOUNT_ASINS else ACCOUNTS[1]
-    return ACCOUNTS[number % 2]
+def demo_items(world: World, further: int = FURTHER_ASINS) -> Mapping[str, tuple[Item, ...]]:
+    """What each BASE shop holds, in agreement with the listings."""
+    items: dict[str, list[Item]] = {account_id: [] for account_id in ACCOUNTS}
+    for listing in demo_listings(world, further):
+        if listing.item_id is None:
+            continue
+        listed_at = int(listing.listed_at.timestamp())
+        item = Item(
+            title=base_safe(listing.product.title),
+            price=listing.selling_price,
+            stock=1,
+            item_id=listing.item_id,
+            detail=base_safe(listing.product.description),
+            visible=listing.visible,
+            identifier=listing.sku,
+            created=listed_at,
+            modified=listed_at,
+            images=dict(enumerate(listing.product.images, 1)),
+        )
+        items[listing.account_id].append(item)
+    return {account_id: tuple(its_items) for account_id, its_items in items.items()}
+
+
+def base_safe(text: str) -> str:
+    """The text without the characters that BASE refuses."""
+    return "".join(sign for sign in text if ord(sign) <= LAST_OF_PLANE).strip()
 
 
 def _old_price(product: Product, seed: int) -> int:
@@ -125,26 +132,3 @@ def _old_price(product: Product, seed: int) -> int:
         return price
     change = max(SMALLEST_PRICE_CHANGE, price * (8 + draw(15, seed, product.asin, "by")) // 100)
     return price + change * pick((-1, 1), seed, product.asin, "old way")
-
-
-def _old_stock(product: Product, seed: int) -> bool:
-    """Whether Amazon had it then: of a few the contrary of now."""
-    in_stock = product.kind in UNPROVEN or product.truth().in_stock is True
-    return in_stock is not (draw(100, seed, product.asin, "old stock") < FLIPPED_PERCENT)
-
-
-def _item(listing: DemoListing, item_id: int) -> Item:
-    product = listing.product
-    listed_at = int(listing.listed_at.timestamp())
-    return Item(
-        title=base_safe(product.title),
-        price=listing.selling_price,
-        stock=1,
-        item_id=item_id,
-        detail=base_safe(product.description),
-        visible=listing.visible,
-        identifier=listing.sku,
-        created=listed_at,
-        modified=listed_at,
-        images=dict(enumerate(product.images, 1)),
-    )

@@ -1,7 +1,7 @@
 """A folder as version 1.0 left it: its database, its accounts, its tokens."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -97,102 +97,102 @@ def write_demo_v1(
     database.unlink(missing_ok=True)
     with closing(sqlite3.connect(database)) as connection:
         connection.executescript(SCHEMA)
-        _fill(connection, listings)
+        _add_products(connection, listings)
+        _add_listings(connection, listings)
         if deleted_item:
             _add_deleted(connection, listings[0])
         connection.commit()
     _write_json(folder / ACCOUNT_CONFIG, _account_config(demo_shops()))
     for shop in demo_shops():
-        _write_json(folder / TOKENS / f"{shop.account_id}_token.json", _tokens(shop))
+        tokens = {
+            "access_token": token(32, "access", shop.account_id),
+            "token_type": "bearer",
+            "expires_in": 3600,
+            "refresh_token": shop.refresh_token,
+            "obtained_at": _text(LEFT_AT),
+            "expires_at": _text(LEFT_AT + timedelta(hours=1)),
+            "scope": "read_items write_items read_orders",
+        }
+        _write_json(folder / TOKENS / f"{shop.account_id}_token.json", tokens)
     return database
 
 
-def _fill(connection: sqlite3.Connection, listings: Sequence[DemoListing]) -> None:
+def _add_products(connection: sqlite3.Connection, listings: Sequence[DemoListing]) -> None:
+    """The accounts, and the products with what version 1.0 knew of them."""
+    left_at = _text(LEFT_AT)
     for shop in demo_shops():
         connection.execute(
             "insert into account_configs (id, platform, name, category_filter, credentials, "
             "created_at, updated_at) values (?, 'base', ?, '[]', '{}', ?, ?)",
-            (shop.account_id, shop.shop_id, _text(LEFT_AT), _text(LEFT_AT)),
+            (shop.account_id, shop.shop_id, left_at, left_at),
         )
-    connection.executemany(
-        "insert into products (asin, title_ja, description_ja, category, brand, images, "
-        "amazon_price_jpy, amazon_in_stock, last_fetched_at, created_at, updated_at) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [_product_row(listing) for listing in listings],
-    )
-    connection.executemany(
-        "insert into listings (asin, platform, account_id, platform_item_id, sku, selling_price, "
-        "in_stock_quantity, status, visibility, listed_at, updated_at) "
-        "values (?, 'base', ?, ?, ?, ?, 1, ?, ?, ?, ?)",
-        [_listing_row(listing) for listing in listings],
-    )
-    connection.executemany(
-        "insert into upload_queue (asin, platform, account_id, scheduled_time, priority, status, "
-        "retry_count, error_message, created_at, processed_at) "
-        "values (?, 'base', ?, ?, 5, ?, ?, ?, ?, ?)",
-        list(_queue_rows(listings)),
-    )
+    for listing in listings:
+        product = listing.product
+        connection.execute(
+            "insert into products (asin, title_ja, description_ja, category, brand, images, "
+            "amazon_price_jpy, amazon_in_stock, last_fetched_at, created_at, updated_at) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                product.asin,
+                product.title,
+                product.description,
+                " > ".join(name for name, _ in product.category.path),
+                product.brand,
+                orjson.dumps(product.images).decode(),
+                listing.amazon_price_jpy,
+                int(listing.amazon_in_stock),
+                left_at,
+                _text(listing.listed_at - timedelta(minutes=10)),
+                left_at,
+            ),
+        )
 
 
-def _product_row(listing: DemoListing) -> tuple[object, ...]:
-    product = listing.product
-    return (
-        product.asin,
-        product.title,
-        product.description,
-        " > ".join(name for name, _ in product.category.path),
-        product.brand,
-        orjson.dumps(product.images).decode(),
-        listing.amazon_price_jpy,
-        int(listing.amazon_in_stock),
-        _text(LEFT_AT),
-        _text(listing.listed_at - timedelta(minutes=10)),
-        _text(LEFT_AT),
-    )
-
-
-def _listing_row(listing: DemoListing) -> tuple[object, ...]:
-    uploaded = listing.item_id is not None
-    return (
-        listing.product.asin,
-        listing.account_id,
-        str(listing.item_id) if uploaded else None,
-        listing.sku,
-        float(listing.selling_price),
-        "listed" if uploaded else "pending",
-        "hidden" if uploaded and not listing.visible else "public",
-        _text(listing.listed_at) if uploaded else None,
-        _text(LEFT_AT),
-    )
-
-
-def _queue_rows(listings: Sequence[DemoListing]) -> Iterator[tuple[object, ...]]:
-    uploaded = [listing for listing in listings if listing.item_id is not None]
+def _add_listings(connection: sqlite3.Connection, listings: Sequence[DemoListing]) -> None:
+    """The listings, and the queue rows of those that wait and of some that are done."""
+    for listing in listings:
+        uploaded = listing.item_id is not None
+        connection.execute(
+            "insert into listings (asin, platform, account_id, platform_item_id, sku, "
+            "selling_price, in_stock_quantity, status, visibility, listed_at, updated_at) "
+            "values (?, 'base', ?, ?, ?, ?, 1, ?, ?, ?, ?)",
+            (
+                listing.product.asin,
+                listing.account_id,
+                str(listing.item_id) if uploaded else None,
+                listing.sku,
+                float(listing.selling_price),
+                "listed" if uploaded else "pending",
+                "hidden" if uploaded and not listing.visible else "public",
+                _text(listing.listed_at) if uploaded else None,
+                _text(LEFT_AT),
+            ),
+        )
+    done = [listing for listing in listings if listing.item_id is not None][-DONE_IN_QUEUE:]
     waiting = [listing for listing in listings if listing.item_id is None]
-    for listing in uploaded[-DONE_IN_QUEUE:]:
-        yield _queue_row(listing, "success", processed_at=listing.listed_at)
-    for listing, (status, retries, message) in zip(waiting, QUEUE_OF_WAITING, strict=False):
-        processed_at = LEFT_AT if status == "failed" else None
-        yield _queue_row(listing, status, retries, message, processed_at)
-
-
-def _queue_row(
-    listing: DemoListing,
-    status: str,
-    retries: int = 0,
-    message: str | None = None,
-    processed_at: datetime | None = None,
-) -> tuple[object, ...]:
-    return (
-        listing.product.asin,
-        listing.account_id,
-        _text(listing.listed_at),
-        status,
-        retries,
-        message,
-        _text(listing.listed_at - timedelta(minutes=5)),
-        _text(processed_at) if processed_at else None,
-    )
+    rows = [
+        *((listing, "success", 0, None, listing.listed_at) for listing in done),
+        *(
+            (listing, status, retries, message, LEFT_AT if status == "failed" else None)
+            for listing, (status, retries, message) in zip(waiting, QUEUE_OF_WAITING, strict=False)
+        ),
+    ]
+    for listing, status, retries, message, processed_at in rows:
+        connection.execute(
+            "insert into upload_queue (asin, platform, account_id, scheduled_time, priority, "
+            "status, retry_count, error_message, created_at, processed_at) "
+            "values (?, 'base', ?, ?, 5, ?, ?, ?, ?, ?)",
+            (
+                listing.product.asin,
+                listing.account_id,
+                _text(listing.listed_at),
+                status,
+                retries,
+                message,
+                _text(listing.listed_at - timedelta(minutes=5)),
+                _text(processed_at) if processed_at else None,
+            ),
+        )
 
 
 def _add_deleted(connection: sqlite3.Connection, like: DemoListing) -> None:
@@ -242,18 +242,6 @@ def _account_config(shops: Iterable[ShopSeed]) -> object:
             }
             for shop in shops
         ],
-    }
-
-
-def _tokens(shop: ShopSeed) -> object:
-    return {
-        "access_token": token(32, "access", shop.account_id),
-        "token_type": "bearer",
-        "expires_in": 3600,
-        "refresh_token": shop.refresh_token,
-        "obtained_at": _text(LEFT_AT),
-        "expires_at": _text(LEFT_AT + timedelta(hours=1)),
-        "scope": "read_items write_items read_orders",
     }
 
 
