@@ -6,7 +6,7 @@ be quoted, gets all rows as one JSON text and takes it apart itself.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from ecauto_pipeline.domain.text import is_storable, storable
 from ecauto_pipeline.storage.chunks import chunks
@@ -26,29 +25,6 @@ CHUNK_ROWS = 1_000
 """Rows at a time: a few megabytes of JSON."""
 
 Row = Mapping[str, Any]
-ConvertColumn = Callable[[list[Any]], list[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """Inserts or updates rows of these columns; the converters give what the driver takes."""
-
-    text: str
-    names: tuple[str, ...]
-    converters: tuple[ConvertColumn | None, ...]
-
-    def tuples(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-        """The values of the rows; converted by column, which is faster than by row."""
-        columns: list[list[Any]] = []
-        for name, convert in zip(self.names, self.converters, strict=True):
-            values = [row[name] for row in rows]
-            columns.append(values if convert is None else convert(values))
-        return list(zip(*columns, strict=True))
-
-    def json(self, rows: Sequence[Row]) -> str:
-        """The rows as one JSON text."""
-        objects = [dict(zip(self.names, values, strict=True)) for values in self.tuples(rows)]
-        return orjson.dumps(objects).decode()
 
 
 def bulk_upsert(
@@ -62,26 +38,54 @@ def bulk_upsert(
     groups: dict[frozenset[str], list[Row]] = {}
     for row in rows:
         groups.setdefault(frozenset(row), []).append(row)
-    is_postgres = connection.dialect.name == "postgresql"
     for names, group in groups.items():
-        statement = _statement(table, names, is_postgres=is_postgres, guarded=guarded)
+        statement = _statement(connection.dialect, table, names, guarded=guarded)
         for chunk in chunks(group, CHUNK_ROWS):
-            if is_postgres:
-                connection.exec_driver_sql(statement.text, {"rows": statement.json(chunk)})
-            else:
-                connection.exec_driver_sql(statement.text, statement.tuples(chunk))
+            connection.exec_driver_sql(statement.text, statement.parameters(chunk))
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """Inserts or updates rows of these columns."""
+
+    text: str
+    columns: Sequence[sa.Column[Any]]
+    is_postgres: bool
+
+    def parameters(self, rows: Sequence[Row]) -> Any:
+        """The rows as the driver takes them; converted by column, which is faster than by row."""
+        # orjson takes no subclass of str as a key, which SQLAlchemy's names are.
+        names = [str(column.name) for column in self.columns]
+        columns = [
+            _converted([row[name] for row in rows], column.type, is_postgres=self.is_postgres)
+            for name, column in zip(names, self.columns, strict=True)
+        ]
+        tuples = list(zip(*columns, strict=True))
+        if not self.is_postgres:
+            return tuples
+        objects = [dict(zip(names, values, strict=True)) for values in tuples]
+        return {"rows": orjson.dumps(objects).decode()}
 
 
 @functools.lru_cache(maxsize=256)
 def _statement(
-    table: sa.Table, names: frozenset[str], *, is_postgres: bool, guarded: bool
+    dialect: sa.Dialect, table: sa.Table, names: frozenset[str], *, guarded: bool
 ) -> _Statement:
     columns = [column for column in table.c if column.name in names]
     if unknown := names.difference(table.c.keys()):
         raise ValueError(f"{table.name} has no column {min(unknown)}")
-    dialect = _postgres_dialect() if is_postgres else sqlite.dialect()
+    is_postgres = dialect.name == "postgresql"
     insert = insert_into(dialect, table)
-    insert = (_from_json if is_postgres else _from_tuples)(insert, columns)
+    if is_postgres:
+        # The server reads what is in the JSON text as these types.
+        in_json = (
+            sa.func.json_to_recordset(sa.bindparam("rows", type_=sa.Text))
+            .table_valued(*(sa.column(each.name, each.type) for each in columns))
+            .render_derived("given", with_types=True)
+        )
+        insert = insert.from_select([each.name for each in columns], sa.select(*in_json.c))
+    else:
+        insert = insert.values({each.name: sa.bindparam(each.name) for each in columns})
     given = insert.excluded
     changes: dict[str, sa.ColumnElement[Any]] = {
         column.name: given[column.name] for column in columns if not column.primary_key
@@ -94,81 +98,33 @@ def _statement(
         set_=changes,
         where=given["updated_at"] >= table.c.updated_at if guarded else None,
     )
-    return _Statement(
-        text=str(statement.compile(dialect=dialect)),
-        names=tuple(str(column.name) for column in columns),  # orjson wants no subclass
-        converters=tuple(_converter(column.type, is_postgres=is_postgres) for column in columns),
-    )
+    return _Statement(str(statement.compile(dialect=dialect)), columns, is_postgres)
 
 
-def _postgres_dialect() -> sa.Dialect:
-    from sqlalchemy.dialects.postgresql import psycopg2  # noqa: PLC0415 - not loaded for SQLite
-
-    return psycopg2.dialect()
-
-
-def _from_tuples(insert: Any, columns: Sequence[sa.Column[Any]]) -> Any:
-    """With a placeholder a column, in the order of the table."""
-    return insert.values({each.name: sa.bindparam(each.name) for each in columns})
-
-
-def _from_json(insert: Any, columns: Sequence[sa.Column[Any]]) -> Any:
-    """Of what is in the JSON text, which the server reads as these types."""
-    given = (
-        sa.func.json_to_recordset(sa.bindparam("rows", type_=sa.Text))
-        .table_valued(*(sa.column(each.name, each.type) for each in columns))
-        .render_derived("given", with_types=True)
-    )
-    return insert.from_select([each.name for each in columns], sa.select(*given.c))
-
-
-def _converter(kind: sa.types.TypeEngine[Any], *, is_postgres: bool) -> ConvertColumn | None:
-    """What gives values the form that SQLAlchemy expects to find; None: they have it."""
+def _converted(
+    values: list[Any], kind: sa.types.TypeEngine[Any], *, is_postgres: bool
+) -> Sequence[Any]:
+    """The values of a column in the form that SQLAlchemy expects to find in the database."""
     if isinstance(kind, UtcDateTime):
-        return functools.partial(_moments, _utc_text if is_postgres else _naive_utc_text)
+        # When we wrote the rows is the same in all, and moments are slow to write down.
+        if values[0] is not None and values.count(values[0]) == len(values):
+            return [_moment(values[0], with_zone=is_postgres)] * len(values)
+        return [value and _moment(value, with_zone=is_postgres) for value in values]
     if isinstance(kind, Money):
-        return functools.partial(_each, _digits)
+        return [None if value is None else format(Decimal(value), "f") for value in values]
     if isinstance(kind, sa.JSON):
-        return functools.partial(_each, _json_within_json if is_postgres else _json_text)
-    return _texts if isinstance(kind, sa.String) else None
+        jsons = [None if value is None else storable_json(value) for value in values]
+        return [
+            value and (orjson.Fragment(value) if is_postgres else value.decode()) for value in jsons
+        ]
+    # All texts are looked at together, as it is next to never that one cannot be stored.
+    if isinstance(kind, sa.String) and not is_storable("".join(filter(None, values))):
+        return [value and storable(value) for value in values]
+    return values
 
 
-def _each(convert: Callable[[Any], Any], values: list[Any]) -> list[Any]:
-    return [None if value is None else convert(value) for value in values]
-
-
-def _texts(values: list[Any]) -> list[Any]:
-    """Looked at all together, as it is next to never that one cannot be stored."""
-    return values if is_storable("".join(filter(None, values))) else _each(storable, values)
-
-
-def _moments(convert: Callable[[datetime], str], values: list[Any]) -> list[Any]:
-    """When we wrote the rows is the same in all, and moments are slow to write down."""
-    first = values[0]
-    if first is not None and values.count(first) == len(values):
-        return [convert(first)] * len(values)
-    return _each(convert, values)
-
-
-def _utc_text(value: datetime) -> str:
+def _moment(value: datetime, *, with_zone: bool) -> str:
     if value.tzinfo is None:
         raise ValueError(f"naive datetime {value!r}: timestamps are aware")
-    return value.astimezone(UTC).isoformat(" ", "microseconds")
-
-
-def _naive_utc_text(value: datetime) -> str:
-    if value.tzinfo is UTC:
-        return value.isoformat(" ", "microseconds")[:-6]
-    return _utc_text(value)[:-6]
-
-
-def _digits(value: Decimal) -> str:
-    return format(Decimal(value), "f")
-
-
-def _json_text(value: Any) -> str:
-    return storable_json(value).decode()
-
-
-def _json_within_json(value: Any) -> orjson.Fragment:
-    return orjson.Fragment(storable_json(value))
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return utc.isoformat(" ", "microseconds")[: None if with_zone else -len("+00:00")]

@@ -56,13 +56,33 @@ class DeadLetters:
         if not bad:
             return 0
         now = self._clock.now()
-        # PostgreSQL refuses to write a row twice in a statement.
-        rows = {_key(each.record_id): _values(each) for each in bad}
-        same = {"store_id": store_id, "entity": entity, "seen": 1}
-        times = {"first_seen_at": now, "last_seen_at": now}
+        # Each key once: PostgreSQL refuses to write a row twice in a statement.
+        rows = {
+            (key := _key(each.record_id)): {
+                "store_id": store_id,
+                "entity": entity,
+                "record_id": key,
+                "shape": each.shape,
+                "payload": storable_value(each.payload),
+                "reason": storable(each.reason),
+                "seen": 1,
+                "first_seen_at": now,
+                "last_seen_at": now,
+            }
+            for each in bad
+        }
+        insert = insert_into(self._engine.dialect, dead_letters)
+        newest = ("shape", "payload", "reason", "last_seen_at")
+        statement = insert.on_conflict_do_update(
+            index_elements=["store_id", "entity", "record_id"],
+            set_={
+                **{name: insert.excluded[name] for name in newest},
+                "seen": dead_letters.c.seen + 1,
+            },
+        )
         with self._engine.begin() as connection:
-            statement = _upsert(connection.dialect)
-            connection.execute(statement, [{**rows[key], **same, **times} for key in sorted(rows)])
+            # In one order, so that two who write the same letters do not wait for each other.
+            connection.execute(statement, [rows[key] for key in sorted(rows)])
         return len(rows)
 
     def open_letters(
@@ -111,8 +131,14 @@ class DeadLetters:
         With a `connection` that is part of its transaction.
         """
         which = _of(store_id, entity)
-        if connection is None and not self._has_any(which):
-            return 0
+        if connection is None:
+            # Mostly there are none, and a writer on SQLite keeps all others out.
+            with self._reading.connect() as looking:
+                if (
+                    looking.execute(sa.select(dead_letters.c.id).where(which).limit(1)).first()
+                    is None
+                ):
+                    return 0
         with self._engine.begin() if connection is None else nullcontext(connection) as writing:
             return sum(
                 _delete(writing, which & dead_letters.c.record_id.in_(chunk))
@@ -129,42 +155,15 @@ class DeadLetters:
 
     def _read(self, query: sa.Select[Any]) -> list[DeadLetter]:
         with self._reading.connect() as connection:
-            return [_letter(row) for row in connection.execute(query)]
-
-    def _has_any(self, which: sa.ColumnElement[bool]) -> bool:
-        query = sa.select(dead_letters.c.id).where(which).limit(1)
-        with self._reading.connect() as connection:
-            return connection.execute(query).first() is not None
-
-
-def _letter(row: sa.Row[Any]) -> DeadLetter:
-    id_, store_id, entity, record_id, shape, *rest = row
-    return DeadLetter(id_, store_id, Entity(entity), record_id, Shape(shape), *rest)
+            rows = connection.execute(query).all()
+        return [
+            DeadLetter(id_, store_id, Entity(entity), record_id, Shape(shape), *rest)
+            for id_, store_id, entity, record_id, shape, *rest in rows
+        ]
 
 
 def _key(record_id: str) -> str:
     return storable(record_id)[:RECORD_ID_LENGTH]
-
-
-def _values(bad: BadRecord) -> dict[str, Any]:
-    return {
-        "record_id": _key(bad.record_id),
-        "shape": bad.shape,
-        "payload": storable_value(bad.payload),
-        "reason": storable(bad.reason),
-    }
-
-
-def _upsert(dialect: sa.Dialect) -> sa.Insert:
-    insert = insert_into(dialect, dead_letters)
-    newest = ("shape", "payload", "reason", "last_seen_at")
-    return insert.on_conflict_do_update(
-        index_elements=["store_id", "entity", "record_id"],
-        set_={
-            **{name: insert.excluded[name] for name in newest},
-            "seen": dead_letters.c.seen + 1,
-        },
-    )
 
 
 def _of(store_id: str, entity: Entity) -> sa.ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,25 +57,16 @@ class ShopifyStore:
         self._clock = clock
         self._letters = DeadLetters(engine, clock)
 
-    def save(
-        self,
-        store_id: str,
-        entity: Entity,
-        records: Sequence[Record],
-        *,
-        then: Callable[[sa.Connection], None] | None = None,
-    ) -> Saved:
+    def save(self, store_id: str, entity: Entity, records: Sequence[Record]) -> Saved:
         """Store the records that are not older than what is there, and their children.
 
-        `then` is called within the transaction: all of it is stored, or nothing.
+        All of it is stored, or nothing.
         """
         ordered = newest(records)
         with self._writing(store_id, entity) as (rows,):
             known = rows.known(record.id for record in ordered)
             decisions = [decide(record, known.get(record.id)) for record in ordered]
             children = rows.write([each for each in decisions if each.verdict is not Verdict.STALE])
-            if then is not None:
-                then(rows.connection)
         counts = Counter(each.verdict for each in decisions)
         return Saved(
             created=counts[Verdict.CREATED] + counts[Verdict.REVIVED],
@@ -90,7 +81,9 @@ class ShopifyStore:
 
         Those that are unknown, marked already, or updated after their deletion are left alone.
         """
-        latest = {each.id: each.deleted_at for each in sorted(deletions, key=_deleted_at)}
+        latest: dict[int, datetime] = {}
+        for each in deletions:
+            latest[each.id] = max(each.deleted_at, latest.get(each.id, each.deleted_at))
         by_time: defaultdict[datetime, list[int]] = defaultdict(list)
         with self._writing(store_id, entity) as (rows,):
             known = rows.known(latest)
@@ -193,7 +186,3 @@ def _live(store_id: str, entity: Entity, created_since: datetime | None) -> sa.C
     table = MIRRORS[entity].table
     which = sa.and_(table.c.store_id == store_id, table.c.deleted_at.is_(None))
     return which if created_since is None else which & (table.c.created_at >= created_since)
-
-
-def _deleted_at(deletion: Deletion) -> datetime:
-    return deletion.deleted_at

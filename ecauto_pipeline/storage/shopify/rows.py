@@ -1,6 +1,6 @@
 """The rows of one entity of a Shopify store, and their children, written in a transaction."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -149,6 +149,7 @@ class MirrorRows:
         return self._replace_children(children, complete)
 
     def _replace_children(self, children: Children, parents: Sequence[Decision]) -> int:
+        """Write what these parents came with, and delete the other children that they have."""
         rows: dict[int, Mapping[str, Any]] = {}
         # A child that moved may be in two lists: the newest is right.
         for parent in sorted(parents, key=lambda each: each.record.updated_at):
@@ -159,27 +160,21 @@ class MirrorRows:
                 "deleted_at": parent.deleted_at,
             }
             rows |= {child["id"]: {**child, **ours} for child in parent.record.children}
-        self._delete_others(children, [parent.record.id for parent in parents], rows)
-        ordered = [rows[id_] for id_ in sorted(rows)]
-        bulk_upsert(self.connection, children.table, ordered, guarded=False)
-        return len(rows)
-
-    def _delete_others(
-        self, children: Children, parents: Iterable[int], kept: Container[int]
-    ) -> None:
-        """Delete the children of these parents that are not kept; mostly there are none."""
         table = children.table
+        # Looked for first, as mostly there are none: deleting by "not in" would scan them all.
         gone: list[int] = []
-        for chunk in chunks(parents):
+        for chunk in chunks(parent.record.id for parent in parents):
             query = sa.select(table.c.id).where(
                 table.c.store_id == self.store_id, children.parent_id.in_(chunk)
             )
-            found = self.connection.execute(query).scalars()
-            gone += [id_ for id_ in found if id_ not in kept]
+            gone += [id_ for id_ in self.connection.execute(query).scalars() if id_ not in rows]
         for chunk in chunks(gone):
             self.connection.execute(
                 sa.delete(table).where(table.c.store_id == self.store_id, table.c.id.in_(chunk))
             )
+        ordered = [rows[id_] for id_ in sorted(rows)]
+        bulk_upsert(self.connection, table, ordered, guarded=False)
+        return len(rows)
 
     def mark(self, ids: Sequence[int], deleted_at: datetime | None) -> None:
         """Set `deleted_at` of the records and their children."""

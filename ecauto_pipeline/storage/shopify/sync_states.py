@@ -1,6 +1,5 @@
 """How far each mirror of a Shopify store is proven to reach."""
 
-from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any
 
@@ -42,38 +41,25 @@ class SyncStates:
         self,
         store_id: str,
         entity: Entity,
-        *,
-        connection: sa.Connection | None = None,
-        allow_back: bool = False,
         **changes: Any,
     ) -> None:
-        """Set these columns; `watermark_at` and `deletes_until` do not go back unless allowed.
-
-        With a `connection` that is part of its transaction.
-        """
+        """Set these columns; `watermark_at` and `deletes_until` do not go back."""
         keys = {"store_id": store_id, "entity": entity, "updated_at": self._clock.now()}
-        values = {**changes, **keys}
-        guarded = frozenset[str]() if allow_back else FORWARD_ONLY
-        with self._engine.begin() if connection is None else nullcontext(connection) as writing:
-            writing.execute(_upsert(writing.dialect, values, guarded))
+        insert = insert_into(self._engine.dialect, sync_state).values({**changes, **keys})
+        written: dict[str, sa.ColumnElement[Any]] = {}
+        for name in (*changes, *keys):
+            new, old = insert.excluded[name], sync_state.c[name]
+            if name in FORWARD_ONLY:
+                # Where there is none yet, comparing gives none: that is before everything.
+                new = sa.case((new >= old, new), (old.is_(None), new), else_=old)
+            written[name] = new
+        statement = insert.on_conflict_do_update(
+            index_elements=["store_id", "entity"], set_=written
+        )
+        with self._engine.begin() as connection:
+            connection.execute(statement)
 
 
 def _state(row: sa.Row[Any]) -> SyncState:
     store_id, entity, *rest = row
     return SyncState(store_id, Entity(entity), *rest)
-
-
-def _upsert(dialect: sa.Dialect, values: dict[str, Any], guarded: frozenset[str]) -> sa.Insert:
-    insert = insert_into(dialect, sync_state).values(values)
-    changes = {
-        name: _later(insert.excluded[name], sync_state.c[name])
-        if name in guarded
-        else insert.excluded[name]
-        for name in values
-    }
-    return insert.on_conflict_do_update(index_elements=["store_id", "entity"], set_=changes)
-
-
-def _later(new: sa.ColumnElement[Any], old: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """The later of the two, where nothing is before everything."""
-    return sa.case((new >= old, new), (old.is_(None), new), else_=old)

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from ecauto_pipeline.domain.shopify.mirror import BadRecord, Deletion, Entity, Record, Shape
 from ecauto_pipeline.storage.shopify.bulk_upsert import bulk_upsert
@@ -352,34 +353,28 @@ def test_ids_and_counts_can_begin_at_a_creation(store: ShopifyStore) -> None:
     assert store.count(SHOP, ORDERS) == 3
 
 
-def test_what_is_done_with_a_batch_is_stored_with_it(
-    engine: sa.Engine, store: ShopifyStore, clock: FakeClock
+def before(engine: sa.Engine, beginning: str, act: Callable[[], None]) -> None:
+    """Let this happen before each statement that begins so."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def look(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(beginning):
+            act()
+
+
+def test_a_batch_is_stored_with_all_its_children_or_not_at_all(
+    engine: sa.Engine, store: ShopifyStore, rows: Rows
 ) -> None:
-    states = SyncStates(engine, clock)
-
-    def move(connection: sa.Connection) -> None:
-        states.update(SHOP, ORDERS, connection=connection, watermark_at=at(1))
-
-    store.save(SHOP, ORDERS, [record(1)], then=move)
-    assert states.get(SHOP, ORDERS).watermark_at == at(1)
-    store.save(SHOP, PRODUCTS, [], then=move)
-
-
-def test_a_failure_of_what_is_done_with_a_batch_undoes_all_of_it(
-    engine: sa.Engine, store: ShopifyStore, rows: Rows, clock: FakeClock
-) -> None:
-    states = SyncStates(engine, clock)
     store.save(SHOP, PRODUCTS, [product(1, 0, 11)])
 
-    def fail(connection: sa.Connection) -> None:
-        states.update(SHOP, PRODUCTS, connection=connection, watermark_at=at(1))
+    def fail() -> None:
         raise RuntimeError("the power went")
 
+    before(engine, "INSERT INTO shopify_product_variants", fail)
     with pytest.raises(RuntimeError, match="power"):
-        store.save(SHOP, PRODUCTS, [product(1, 1, 12), product(2, 1)], then=fail)
-    assert list(rows(shopify_products)) == [1]
+        store.save(SHOP, PRODUCTS, [product(1, 1, 12), product(2, 1)])
+    assert [row["updated_at"] for row in rows(shopify_products).values()] == [at(0)]
     assert list(rows(shopify_product_variants)) == [11]
-    assert states.get(SHOP, PRODUCTS).watermark_at is None
 
 
 def in_threads(*tasks: Callable[[], object]) -> None:
@@ -424,12 +419,12 @@ def test_concurrent_saves_converge_to_the_newest(store: ShopifyStore, rows: Rows
 
 
 def test_a_stale_save_that_waited_for_a_newer_one_leaves_its_children(
-    store: ShopifyStore, rows: Rows
+    engine: sa.Engine, store: ShopifyStore, rows: Rows
 ) -> None:
     """Neither finds the record when it begins: only taking turns tells the second."""
     inside, begun = threading.Event(), threading.Event()
 
-    def hold(_connection: sa.Connection) -> None:
+    def hold() -> None:
         inside.set()
         begun.wait(10)
 
@@ -438,7 +433,8 @@ def test_a_stale_save_that_waited_for_a_newer_one_leaves_its_children(
         begun.set()
         assert store.save(SHOP, PRODUCTS, [product(1, 1, 12)]) == Saved(stale=1)
 
-    in_threads(lambda: store.save(SHOP, PRODUCTS, [product(1, 2, 11)], then=hold), save_older)
+    before(engine, "INSERT INTO shopify_products", hold)
+    in_threads(lambda: store.save(SHOP, PRODUCTS, [product(1, 2, 11)]), save_older)
     assert list(rows(shopify_product_variants)) == [11]
 
 
