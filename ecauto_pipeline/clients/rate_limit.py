@@ -151,34 +151,23 @@ class Pacer:
             Throttled: the marketplace refuses everybody's requests again and again.
         """
         for _ in range(_MOST_BOOKINGS):
-            turn = self._book(bucket, until)
-            if turn:
-                return turn
+            slot_at = self._clock.now()
+            left = None if until is None else (until - slot_at).total_seconds()
+            wait = self._store.reserve(bucket, max_wait=left)
+            if wait is None:
+                raise Deferred(f"{bucket}: the next turn comes too late")
+            self._sleep(bucket, wait)
+            if self._quotas[bucket].is_tight:
+                # The server's distance is kept also from a process that woke up late.
+                slot_at = self._clock.now()
+                wait = self._store.depart(bucket, SPACING)
+                if wait is None:
+                    continue  # blocked since: the turn is lost, and another one has to be booked
+                self._sleep(bucket, wait)
+            elif wait > 0 and self._store.blocked_for(bucket) > 0:
+                continue
+            return Turn(bucket, slot_at + timedelta(seconds=wait))
         raise Throttled(f"{bucket}: refused again and again, no turn to be had")
-
-    def _book(self, bucket: str, until: datetime | None) -> Turn | None:
-        """Book and sleep once; None when the turn was lost meanwhile."""
-        quota = self._quotas[bucket]
-        booked_at = self._clock.now()
-        left = None if until is None else (until - booked_at).total_seconds()
-        wait = self._store.reserve(bucket, max_wait=left)
-        if wait is None:
-            raise Deferred(f"{bucket}: the next turn comes too late")
-        self._sleep(bucket, wait)
-        if quota.is_tight:
-            return self._depart(bucket)
-        if wait > 0 and self._store.blocked_for(bucket) > 0:
-            return None
-        return Turn(bucket, booked_at + timedelta(seconds=wait))
-
-    def _depart(self, bucket: str) -> Turn | None:
-        """Keep the server's distance also from a process that woke up late."""
-        woken_at = self._clock.now()
-        wait = self._store.depart(bucket, SPACING)
-        if wait is None:
-            return None
-        self._sleep(bucket, wait)
-        return Turn(bucket, woken_at + timedelta(seconds=wait))
 
     def _sleep(self, bucket: str, seconds: float) -> None:
         if self._on_wait and seconds >= REPORTED_WAIT_SECONDS:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-from ecauto_pipeline.storage.database import BATCH_ROWS
-
 T = TypeVar("T")
+
+BATCH_ROWS = 500
+"""Rows a statement: SQLite allows 32,766 variables."""
 
 
 def chunks(values: Iterable[T], size: int = BATCH_ROWS) -> Iterator[list[T]]:

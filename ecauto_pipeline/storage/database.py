@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ecauto_pipeline.errors import DatabaseUnusable
+from ecauto_pipeline.storage.chunks import chunks
 from ecauto_pipeline.storage.file_lock import locked_file
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a SQLite writer waits for its turn before it fails."""
-
-BATCH_ROWS = 500
-"""Rows a statement: SQLite allows 32,766 variables."""
 
 
 def _dumps(value: object) -> str:
@@ -66,7 +64,11 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
         """WAL lets readers go on while one writes; NORMAL is durable against a killed process."""
         connection.isolation_level = None  # transactions begin where SQLAlchemy says, see below
         cursor = connection.cursor()
-        _switch_to_wal(cursor, url.database)
+        path, mode = url.database, "PRAGMA journal_mode"
+        if path and path != ":memory:" and cursor.execute(mode).fetchone()[0] != "wal":
+            # Once per file; processes that open a new one together would find it locked otherwise.
+            with locked_file(Path(path).parent / "locks" / "wal.lock"):
+                cursor.execute(f"{mode} = WAL")
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
@@ -78,19 +80,6 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
-
-
-def _switch_to_wal(cursor: Any, path: str | None) -> None:
-    """Once per file; processes that open a new one together would find it locked otherwise."""
-    if not path or path == ":memory:" or _journal_mode(cursor) == "wal":
-        return
-    with locked_file(Path(path).parent / "locks" / "wal.lock"):
-        if _journal_mode(cursor) != "wal":
-            cursor.execute("PRAGMA journal_mode = WAL")
-
-
-def _journal_mode(cursor: Any) -> str:
-    return cursor.execute("PRAGMA journal_mode").fetchone()[0]
 
 
 def reading(engine: sa.Engine) -> sa.Engine:
@@ -159,5 +148,5 @@ def upsert(
         if changed
         else statement.on_conflict_do_nothing(index_elements=keys)
     )
-    for start in range(0, len(rows), BATCH_ROWS):
-        connection.execute(statement, [dict(row) for row in rows[start : start + BATCH_ROWS]])
+    for chunk in chunks(rows):
+        connection.execute(statement, [dict(row) for row in chunk])

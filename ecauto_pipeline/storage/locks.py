@@ -19,30 +19,30 @@ def exclusive(engine: sa.Engine, name: str) -> Generator[None]:
     file beside it does, without keeping other writers out of the database meanwhile.
     """
     if engine.dialect.name == "postgresql":
-        with _advisory_lock(engine, name):
-            yield
-    else:
-        with locked_file(_lock_folder(engine) / f"{_digest(name):016x}.lock"):
-            yield
-
-
-@contextmanager
-def _advisory_lock(engine: sa.Engine, name: str) -> Generator[None]:
-    key = _digest(name) - 2**63
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
-        try:
-            yield
-        finally:
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
-
-
-def _lock_folder(engine: sa.Engine) -> Path:
+        # The session holds it, which needs no transaction to stay open.
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_lock(_key(name))))
+            try:
+                yield
+            finally:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(_key(name))))
+        return
     database = engine.url.database
-    if not database or database == ":memory:":
-        return Path(gettempdir()) / f"ecauto-{id(engine)}"
-    return Path(database).parent / "locks"
+    if database and database != ":memory:":
+        folder = Path(database).parent / "locks"
+    else:
+        folder = Path(gettempdir()) / f"ecauto-{id(engine)}"
+    with locked_file(folder / f"{_key(name) + 2**63:016x}.lock"):
+        yield
 
 
-def _digest(name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
+def hold_until_commit(connection: sa.Connection, name: str) -> None:
+    """Hold the lock `name` until the transaction ends; SQLite has one writer at a time anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_key(name))))
+
+
+def _key(name: str) -> int:
+    """A key as PostgreSQL takes it: 64 bits with a sign."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest) - 2**63

@@ -24,8 +24,23 @@ def upgrade(engine: sa.Engine) -> None:
         return
     with locks.exclusive(engine, "migrations"):
         revision = current_revision(engine)
-        if revision != HEAD:
-            _run_migrations(engine, revision)
+        if revision == HEAD:
+            return
+        from alembic import command  # noqa: PLC0415 - costs 0.2 s, and is needed once per upgrade
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if revision is not None and revision not in known:
+            raise DatabaseUnusable(
+                f"{_shown(engine)} is at revision {revision}, newer than this program ({HEAD}):"
+                " update ecauto_pipeline"
+            )
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, HEAD)
 
 
 def current_revision(engine: sa.Engine) -> str | None:
@@ -47,24 +62,6 @@ def current_revision(engine: sa.Engine) -> str | None:
             " `ecauto import-v1 PATH` into another one (ECAUTO_DATABASE_URL)"
         )
     return None
-
-
-def _run_migrations(engine: sa.Engine, revision: str | None) -> None:
-    from alembic import command  # noqa: PLC0415 - costs 0.2 s, and is needed once per upgrade
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if revision is not None and revision not in known:
-        raise DatabaseUnusable(
-            f"{_shown(engine)} is at revision {revision}, newer than this program ({HEAD}):"
-            " update ecauto_pipeline"
-        )
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, HEAD)
 
 
 def _shown(engine: sa.Engine) -> str:

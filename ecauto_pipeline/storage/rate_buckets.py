@@ -47,23 +47,31 @@ class RateBuckets:
         single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._engine = single if self._is_postgres else engine
         self._reading = single if self._is_postgres else database.reading(engine)
-        self._build_statements()
-
-    def _build_statements(self) -> None:
-        """Once, as composing them takes longer than running them."""
-        self._insert = self._configure_statement()
-        self._reserve = self._reserve_statement()
+        # Composed once, as that takes longer than running them.
+        self._configure = self._configure_statement()
+        slot = rate_buckets.c.tat_us - _refill(rate_buckets.c.burst)
+        self._reserve = self._update(
+            self._greatest(_ZERO, slot - self._now), tat_us=self._booked(_number("cost"))
+        ).where(self._wait(_number("cost")) <= _microseconds("longest"))
         ends = self._now + _microseconds("seconds")
         self._block = self._update(blocked_until_us=self._greatest("blocked_until_us", ends))
         self._delay = self._update(delayed_until_us=self._greatest("delayed_until_us", ends))
-        self._depart = self._depart_statement()
+        spacing = _refill(_number("spacing"))
+        self._depart = self._update(
+            self._greatest(_ZERO, rate_buckets.c.delayed_until_us - spacing - self._now),
+            delayed_until_us=self._greatest("delayed_until_us", self._now) + spacing,
+        ).where(self._time("blocked_until_us") <= self._now)
         self._learn = self._update(per_second=sa.bindparam("rate"))
-        self._note_level = self._note_level_statement()
-        self._blocked = self._seconds_until("blocked_until_us")
+        booked = self._time("tat_us") - _refill(_number("unused"))
+        said = self._now + _refill(rate_buckets.c.burst - _number("available"))
+        self._note_level = self._update(tat_us=self._greatest(booked, said))
+        self._blocked = sa.select(self._until("blocked_until_us")).where(
+            rate_buckets.c.bucket == sa.bindparam("name")
+        )
 
     def configure(self, bucket: str, per_second: float, burst: float) -> None:
         """Make the bucket, full; or take over a changed rate, forgetting a learned one."""
-        self._write(self._insert, {"name": bucket, "rate": per_second, "size": burst})
+        self._write(self._configure, {"name": bucket, "rate": per_second, "size": burst})
 
     def reserve(
         self, bucket: str, *, cost: float = 1.0, max_wait: float | None = None
@@ -85,7 +93,9 @@ class RateBuckets:
 
     def blocked_for(self, bucket: str) -> float:
         """Seconds until the end of the block; 0 without one."""
-        return self._read(self._blocked, bucket)
+        with self._reading.connect() as connection:
+            us = connection.execute(self._blocked, {"name": bucket} | self._times()).scalar()
+        return (us or 0) / _SECOND
 
     def delay(self, bucket: str, seconds: float) -> None:
         """Let the next one depart that far from now at the earliest."""
@@ -129,11 +139,6 @@ class RateBuckets:
             result = connection.execute(statement, values | self._times())
             return result.first() if result.returns_rows else None
 
-    def _read(self, statement: sa.Select[Any], bucket: str) -> float:
-        with self._reading.connect() as connection:
-            us = connection.execute(statement, {"name": bucket} | self._times()).scalar()
-        return (us or 0) / _SECOND
-
     def _times(self) -> dict[str, Any]:
         if self._is_postgres:
             return {}
@@ -165,19 +170,21 @@ class RateBuckets:
     def _until(self, name: str) -> sa.ColumnElement[Any]:
         return self._greatest(_ZERO, self._time(name) - self._now)
 
-    def _seconds_until(self, name: str) -> sa.Select[Any]:
-        return sa.select(self._until(name)).where(rate_buckets.c.bucket == sa.bindparam("name"))
-
     def _update(
         self, returned: sa.ColumnElement[Any] | None = None, **changed: sa.ColumnElement[Any]
     ) -> Any:
         times = {name: self._time(name) for name in _TIMES}
         written = {"seen_us": self._now, "updated_at": self._written_at}
+        # A power cut may cost the last bookings: a short burst, for ten times the speed.
+        without_fsync = [sa.func.set_config("synchronous_commit", "off", True)]  # noqa: FBT003
         return (
             sa.update(rate_buckets)
             .where(rate_buckets.c.bucket == sa.bindparam("name"))
             .values(times | written | changed)
-            .returning(_ZERO if returned is None else returned, *self._without_fsync())
+            .returning(
+                _ZERO if returned is None else returned,
+                *(without_fsync if self._is_postgres else ()),
+            )
         )
 
     def _booked(self, cost: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -190,28 +197,6 @@ class RateBuckets:
     def _wait(self, cost: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         slot = self._booked(cost) - _refill(rate_buckets.c.burst)
         return self._greatest(_ZERO, slot - self._now)
-
-    def _reserve_statement(self) -> sa.UpdateBase:
-        cost = _number("cost")
-        slot = rate_buckets.c.tat_us - _refill(rate_buckets.c.burst)
-        update = self._update(self._greatest(_ZERO, slot - self._now), tat_us=self._booked(cost))
-        return update.where(self._wait(cost) <= _microseconds("longest"))
-
-    def _note_level_statement(self) -> sa.UpdateBase:
-        booked = self._time("tat_us") - _refill(_number("unused"))
-        said = self._now + _refill(rate_buckets.c.burst - _number("available"))
-        return self._update(tat_us=self._greatest(booked, said))
-
-    def _depart_statement(self) -> sa.UpdateBase:
-        spacing = _refill(_number("spacing"))
-        wait = self._greatest(_ZERO, rate_buckets.c.delayed_until_us - spacing - self._now)
-        gone = self._greatest("delayed_until_us", self._now) + spacing
-        update = self._update(wait, delayed_until_us=gone)
-        return update.where(self._time("blocked_until_us") <= self._now)
-
-    def _without_fsync(self) -> list[sa.ColumnElement[Any]]:
-        """A power cut may cost the last bookings: a short burst, for ten times the speed."""
-        return [sa.func.set_config("synchronous_commit", "off", True)] if self._is_postgres else []  # noqa: FBT003
 
     def _configure_statement(self) -> sa.Insert:
         rate, size = _number("rate"), _number("size")

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.shopify.mirror import Deletion, Entity, Record
+from ecauto_pipeline.storage import locks
 from ecauto_pipeline.storage.database import reading
 from ecauto_pipeline.storage.shopify.dead_letters import DeadLetters
 from ecauto_pipeline.storage.shopify.rows import MIRRORS, MirrorRows, Verdict, decide, newest
@@ -170,15 +171,13 @@ class ShopifyStore:
     def _writing(self, store_id: str, *entities: Entity) -> Generator[list[MirrorRows]]:
         """A transaction, alone in writing to these entities of the store.
 
-        What was read in it still holds when it is acted upon. SQLite has one writer anyway; on
-        PostgreSQL locking the rows would not do, as those that are not there yet cannot be locked.
+        What was read in it still holds when it is acted upon. Locking the rows would not do, as
+        those that are not there yet cannot be locked.
         """
         now = self._clock.now()
         with self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                for entity in entities:
-                    key = sa.func.hashtextextended(f"shopify/{store_id}/{entity}/rows", 0)
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+            for entity in entities:
+                locks.hold_until_commit(connection, f"shopify/{store_id}/{entity}/rows")
             yield [MirrorRows(connection, store_id, entity, now) for entity in entities]
 
 
