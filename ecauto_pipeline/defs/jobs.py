@@ -4,7 +4,7 @@ import dagster as dg
 
 from ecauto_pipeline.defs import ops
 from ecauto_pipeline.defs.assets.amazon import FACT_KEYS
-from ecauto_pipeline.defs.assets.base_shop import WRITE_KEYS
+from ecauto_pipeline.defs.assets.base_shop import MIRROR_KEY, WRITE_KEYS
 from ecauto_pipeline.defs.assets.consistency import CONSISTENCY_KEY, SCREENINGS_KEY
 from ecauto_pipeline.defs.assets.shopify import KEYS as SHOPIFY_KEYS
 from ecauto_pipeline.defs.assets.uploads import QUEUE_KEY, UPLOADS_KEY
@@ -69,7 +69,7 @@ screening_rescan = dg.define_asset_job(
 )
 base_mirror = dg.define_asset_job(
     "base_mirror",
-    ["base_listings"],
+    [MIRROR_KEY],
     description="Read all items of the BASE shops and compare them with our listings.",
 )
 

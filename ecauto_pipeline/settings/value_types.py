@@ -43,12 +43,13 @@ def is_loopback(endpoint: str) -> bool:
 
 
 def _database_url(value: str) -> str:
+    if not value:
+        return value
     from sqlalchemy import make_url  # noqa: PLC0415 - slow to import, and rarely needed here
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
     try:
-        if value:
-            make_url(value)
+        make_url(value)
     except (ArgumentError, ValueError):
         raise ValueError(
             "an address like sqlite:///path or postgresql://user:password@host/name is wanted"

@@ -1,5 +1,6 @@
 """The code location: what it defines, by the names that users hold on to."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -97,8 +98,21 @@ def test_the_definitions_load_without_a_warning() -> None:
     dg.Definitions.validate_loadable(defs)
 
 
+def loaded(
+    statement: str, folder: Path, *flags: str, **settings: str
+) -> "subprocess.CompletedProcess[str]":
+    """A process that runs the statement in that folder, with no settings but these."""
+    return subprocess.run(
+        [sys.executable, *flags, "-c", statement],
+        cwd=folder,
+        env={"PATH": "", "PYTHONPATH": ":".join(sys.path), **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_loading_does_no_work_and_warns_of_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning"]
     # Preview and beta notices are about Dagster's own words, not about how we use them.
     statement = (
         "import sys, dagster, warnings;"
@@ -106,17 +120,10 @@ def test_loading_does_no_work_and_warns_of_nothing(tmp_path: Path) -> None:
         "warnings.simplefilter('ignore', dagster.BetaWarning);"
         "from ecauto_pipeline.definitions import defs;"
         "defs.resolve_all_job_defs();"
-        "print(sorted({'httpx', 'sp_api', 'pandas', 'alembic'} & sys.modules.keys()))"
+        "heavy = {'httpx', 'sp_api', 'pandas', 'alembic', 'sqlalchemy'};"
+        "print(sorted(heavy & sys.modules.keys()))"
     )
-    environment = {"PATH": "", "PYTHONPATH": ":".join(sys.path)}
-    ended = subprocess.run(
-        [*command, "-c", statement],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = loaded(statement, tmp_path, "-W", "error", "-W", "ignore::DeprecationWarning")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[]\n", "")
     assert list(tmp_path.iterdir()) == []
 
@@ -171,6 +178,48 @@ def test_ttls_are_freshness_policies(assets: dict[str, dg.AssetSpec]) -> None:
     for name, ttl in (FACTS | WATERMARKS).items():
         policy = assets[name].freshness_policy
         assert policy == dg.FreshnessPolicy.time_window(fail_window=ttl, warn_window=0.75 * ttl)
+
+
+JUDGED = """
+import json
+from ecauto_pipeline.definitions import defs
+def seconds(window):
+    return window and window.to_timedelta().total_seconds()
+print(json.dumps({
+    spec.key.to_user_string(): (
+        seconds(spec.freshness_policy.fail_window),
+        seconds(spec.freshness_policy.warn_window),
+        spec.description,
+    )
+    for spec in defs.resolve_all_asset_specs()
+    if spec.group_name == "amazon"
+}))
+"""
+
+
+def test_an_asset_is_judged_by_the_ttl_that_is_set(tmp_path: Path) -> None:
+    settings = {"ECAUTO_TTL__STOCK": "2h", "ECAUTO_TTL__PRICE": "70s", "ECAUTO_TTL__CATALOG": "5s"}
+    ended = loaded(JUDGED, tmp_path, **settings)
+    assert ended.returncode == 0, ended.stderr
+    judged = json.loads(ended.stdout)
+    # Dagster knows no window below a minute, and a warning must come before the failure.
+    for fact, fails, warns, told in (
+        ("stock", 7200, 5400, "TTL: 2 hours."),
+        ("prices", 70, None, "TTL: 70 seconds."),
+        ("catalog", 60, None, "TTL: 5 seconds."),
+        ("classification", 30 * 86_400, 22.5 * 86_400, "TTL: 30 days."),
+    ):
+        for name in (f"amazon_{fact}", f"amazon_{fact}_fresh"):
+            assert judged[name][:2] == [fails, warns], name
+            assert judged[name][2].endswith(f". {told}"), name
+
+
+def test_a_malformed_setting_names_itself_when_the_definitions_are_loaded(tmp_path: Path) -> None:
+    ended = loaded(JUDGED, tmp_path, ECAUTO_TTL__STOCK="soon")
+    assert ended.returncode != 0
+    last = ended.stderr.splitlines()[-1]
+    wanted = "ECAUTO_TTL__STOCK: a duration like 90s, 30m, 24h or 7d is wanted"
+    assert last == f"ecauto_pipeline.errors.Misconfigured: {wanted}"
 
 
 def test_one_run_at_a_time_talks_to_each_marketplace() -> None:

@@ -1,12 +1,13 @@
 """What Amazon says about our products: catalog, classification, prices and stock."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from ecauto_pipeline.defs.assets.reporting import RunLog, table
-from ecauto_pipeline.defs.freshness import TTL_POLICIES
+from ecauto_pipeline.defs.freshness import in_words, ttl_policy
 from ecauto_pipeline.defs.partitions import ASIN_SHARDS, SINGLE_RUN
 from ecauto_pipeline.defs.resources import PIPELINE, pipeline_of
 from ecauto_pipeline.domain.amazon.facts import Fact
@@ -32,10 +33,10 @@ WATERMARK_KEYS = {
 }
 
 _DESCRIPTIONS = {
-    Fact.CATALOG: "Title, description, brand and images of every product (TTL 7 days).",
-    Fact.CLASSIFICATION: "Category and brand of every product (TTL 30 days).",
-    Fact.PRICE: "What every product costs, shipping included (TTL 24 hours).",
-    Fact.STOCK: "Whether every product ships now (TTL 1 hour).",
+    Fact.CATALOG: "Title, description, brand and images of every product.",
+    Fact.CLASSIFICATION: "Category and brand of every product.",
+    Fact.PRICE: "What every product costs, shipping included.",
+    Fact.STOCK: "Whether every product ships now.",
 }
 
 CHECK = "rows_within_ttl"
@@ -56,7 +57,6 @@ class RefreshConfig(dg.Config):
             description=_DESCRIPTIONS[fact],
             group_name=GROUP,
             kinds={"amazon", "sql"},
-            freshness_policy=TTL_POLICIES[fact],
             metadata={"dagster/table_name": "products"},
             skippable=True,
         )
@@ -158,7 +158,6 @@ def watermark(fact: Fact) -> dg.AssetsDefinition:
         description=f"Materialized only when no product's {fact} is older than its TTL.",
         group_name=GROUP,
         deps=[dg.AssetDep(FACT_KEYS[fact], partition_mapping=dg.AllPartitionMapping())],
-        freshness_policy=TTL_POLICIES[fact],
         output_required=False,
         required_resource_keys={PIPELINE},
     )
@@ -178,4 +177,16 @@ def expired_rows(products: "ProductStore", fact: Fact) -> tuple[int, int]:
     return total - sum(shard.fresh[fact] for shard in shards), total
 
 
-ALL = [amazon_facts, *(watermark(fact) for fact in Fact)]
+def assets_judged_by(ttl: Mapping[Fact, timedelta]) -> list[dg.AssetsDefinition]:
+    """The assets, with the TTLs in force as their freshness policies and in their descriptions."""
+    fact_of = {key: fact for keys in (FACT_KEYS, WATERMARK_KEYS) for fact, key in keys.items()}
+
+    def judged(spec: dg.AssetSpec) -> dg.AssetSpec:
+        limit = ttl[fact_of[spec.key]]
+        return spec.replace_attributes(
+            description=f"{spec.description} TTL: {in_words(limit)}.",
+            freshness_policy=ttl_policy(limit),
+        )
+
+    assets = [amazon_facts, *(watermark(fact) for fact in Fact)]
+    return [asset.map_asset_specs(judged) for asset in assets]

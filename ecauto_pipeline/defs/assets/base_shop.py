@@ -26,6 +26,8 @@ WRITE_KEYS = {
     Kind.PRICE: dg.AssetKey("base_prices"),
 }
 
+MIRROR_KEY = dg.AssetKey("base_listings")
+
 _DESCRIPTIONS = {
     Kind.VISIBILITY: "Listings hidden because they are sold out on Amazon, shown when back.",
     Kind.PRICE: "Prices written because Amazon's price has moved far enough.",
@@ -157,6 +159,7 @@ def write_metadata(report: WriteReport) -> dict[str, Any]:
 
 
 @dg.asset(
+    key=MIRROR_KEY,
     description="What each shop really has, all pages, and where it is not what we think.",
     group_name=GROUP,
     kinds={"base", "sql"},
@@ -180,7 +183,7 @@ def base_listings(
             problems.append(f"{account_id}: {error}")
             continue
         context.log_event(
-            dg.AssetMaterialization("base_listings", partition=account_id, metadata=metadata)
+            dg.AssetMaterialization(MIRROR_KEY, partition=account_id, metadata=metadata)
         )
     if problems:
         raise RunIncomplete("; ".join(problems))
