@@ -26,9 +26,9 @@ def measure() -> Iterator[Row]:
         asins = sandbox.world.asins
         with pipeline_with(asins, sandbox.url, rate_multiplier=MULTIPLIER) as pipeline:
             started = time.perf_counter()
-            pipeline.refresher.refresh(pipeline.refresh_plan(Scope()), Silent())
+            pipeline.amazon.refresher.refresh(pipeline.amazon.refresh_plan(Scope()), Silent())
             seconds = time.perf_counter() - started
-            files = _file_seconds(pipeline.products.facts(asins), pipeline.settings.data_dir)
+            files = _file_seconds(pipeline.amazon.products.facts(asins), pipeline.settings.data_dir)
         need = PRODUCTS / BATCH / (SWEEP_PER_SECOND * MULTIPLIER)
         yield Row(
             "2,000 ASINs, nothing cached: time / what the quotas need",

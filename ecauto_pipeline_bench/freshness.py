@@ -19,16 +19,16 @@ CALL, HOUR = 20, 30_000
 def measure() -> Iterator[Row]:
     """100,000 products, nine tenths of them with expired stock, all of them listed."""
     with pipeline_with(World(count=PRODUCTS).asins, cached="aged", listed=True) as pipeline:
-        hour = _median(lambda: pipeline.products.due(Scope(), HOUR))
+        hour = _median(lambda: pipeline.amazon.products.due(Scope(), HOUR))
         for what, limit in (("20, one call's worth", CALL), ("1,000", 1000)):
-            seconds = _median(lambda limit=limit: pipeline.products.due(Scope(), limit))
+            seconds = _median(lambda limit=limit: pipeline.amazon.products.due(Scope(), limit))
             yield Row(
                 f"choosing the most urgent {what} / 100 ms",
                 seconds / GOAL_SECONDS,
                 1,
                 f"{seconds * 1000:.0f} ms of {PRODUCTS:,}; {HOUR:,} at once {hour * 1000:.0f} ms",
             )
-        seconds = _median(lambda: pipeline.products.count_due(Scope()))
+        seconds = _median(lambda: pipeline.amazon.products.count_due(Scope()))
         yield Row(
             "counting what is due / 100 ms", seconds / GOAL_SECONDS, 1, f"{seconds * 1000:.0f} ms"
         )

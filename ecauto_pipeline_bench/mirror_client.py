@@ -12,9 +12,8 @@ from pydantic import SecretStr
 from ecauto_pipeline.clock import SystemClock
 from ecauto_pipeline.domain.shopify.mirror import Entity
 from ecauto_pipeline.settings.model import Settings, ShopifySettings, ShopifyStore
-from ecauto_pipeline.settings.redaction import Redactor
-from ecauto_pipeline.storage import database, migrate
 from ecauto_pipeline.sync.progress import Silent
+from ecauto_pipeline.wiring.opened import Opened
 from ecauto_pipeline.wiring.shopify import Mirrors
 from ecauto_pipeline_bench.usage import tell
 
@@ -30,13 +29,14 @@ def main(transport: Any, url: str, token: str, address: str, folder: str) -> Non
         transport=transport,
         access_token=SecretStr(token),
     )
-    settings = Settings(data_dir=Path(folder), shopify=ShopifySettings(stores=(store,)))
-    engine = database.open_engine(address)
-    migrate.upgrade(engine)
-    mirrors = Mirrors(lambda: settings, engine, SystemClock(), Redactor())
+    settings = Settings(
+        data_dir=Path(folder), database_url=address, shopify=ShopifySettings(stores=(store,))
+    )
+    opened = Opened(lambda: settings, SystemClock())
+    mirrors = Mirrors(opened)
     report = mirrors.sync.sync(STORE, Entity.CUSTOMERS, Silent())
     mirrors.close()
-    engine.dispose()
+    opened.close()
     tell(rows=report.mirror_count, seconds=report.seconds, problems=report.problems)
 
 

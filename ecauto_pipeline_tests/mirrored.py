@@ -16,8 +16,7 @@ from ecauto_pipeline.domain.shopify.mirror import Entity
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.settings.model import Settings, load_settings
-from ecauto_pipeline.settings.redaction import Redactor
-from ecauto_pipeline.storage import database
+from ecauto_pipeline.wiring.opened import Opened
 from ecauto_pipeline.wiring.shopify import Mirrors
 from ecauto_pipeline_tests.defs.runs import Runs
 from ecauto_pipeline_tests.fakes import FakeClock
@@ -99,19 +98,20 @@ def mirrored(folder: Path, migrated: Path, *, days_ago: float = 0) -> Generator[
         settings = settings_for(sandbox, data) | stores_setting(sandbox, shops)
         for name, value in settings.items():
             environment.setenv(name, value)
-        engine = database.open_engine(f"sqlite:///{data / 'master.db'}")
-        mirrors = Mirrors(load_settings, engine, clock, Redactor())
-        yield Mirrored(MirrorRig(mirrors, sandbox, clock, engine), Runs(instance), environment)
+        opened = Opened(load_settings, clock)
+        mirrors = Mirrors(opened)
+        rig = MirrorRig(mirrors, sandbox, clock, opened.engine)
+        yield Mirrored(rig, Runs(instance), environment)
         mirrors.close()
-        engine.dispose()
+        opened.close()
 
 
 @contextmanager
 def looked_at(sandbox: Sandbox, url: str) -> Generator[MirrorRig]:
     """The mirrors that other processes make in the database at the address."""
     clock = FakeClock(SystemClock().now())
-    engine = database.open_engine(url)
-    mirrors = Mirrors(Settings, engine, clock, Redactor())
-    yield MirrorRig(mirrors, sandbox, clock, engine)
+    opened = Opened(lambda: Settings(database_url=url), clock)
+    mirrors = Mirrors(opened)
+    yield MirrorRig(mirrors, sandbox, clock, opened.engine)
     mirrors.close()
-    engine.dispose()
+    opened.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ecauto_pipeline.errors import Misconfigured
+from ecauto_pipeline.wiring.late import opened_pipeline
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -17,18 +18,6 @@ if TYPE_CHECKING:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 account_option = click.option("--account", "account_id", metavar="ID", help="This account only.")
-
-
-@contextmanager
-def opened_pipeline() -> "Generator[Pipeline]":
-    """The pipeline alone."""
-    from ecauto_pipeline.wiring.pipeline import Pipeline  # noqa: PLC0415 - imports the clients
-
-    pipeline = Pipeline()
-    try:
-        yield pipeline
-    finally:
-        pipeline.close()
 
 
 @contextmanager
@@ -53,7 +42,7 @@ def run_over_accounts(
     from ecauto_pipeline.defs.partitions import account_range_tags  # noqa: PLC0415
 
     with opened() as (pipeline, instance):
-        found = pipeline.base_accounts(account_id)
+        found = pipeline.shops.accounts(account_id)
         for account in found:
             if not account.active:
                 raise Misconfigured(

@@ -51,7 +51,7 @@ def sync_inventory(
     Raises:
         Misconfigured: a setting or credential is wrong; a person must act.
     """
-    accounts = [account.id for account in pipeline.base_accounts(options.account_id)]
+    accounts = [account.id for account in pipeline.shops.accounts(options.account_id)]
     now = pipeline.clock.now()
     report = SyncReport(started_at=now, ended_at=now, dry_run=options.dry_run)
     _refresh(instance, pipeline, options, report)
@@ -66,10 +66,10 @@ def _strangers(pipeline: Pipeline, options: SyncOptions) -> list[str]:
     """Accounts that have listings and are configured nowhere: nothing can be written to them."""
     if options.account_id:
         return []
-    known = {account.id for account in pipeline.known_accounts()}
+    known = {account.id for account in pipeline.shops.known_accounts()}
     return [
         f"{account}: it has listings, but is not configured: add it to ECAUTO_BASE__ACCOUNTS"
-        for account in pipeline.listings.accounts()
+        for account in pipeline.shops.listings.accounts()
         if account not in known
     ]
 
@@ -80,9 +80,9 @@ def _refresh(
     """The Amazon half, over the shards with something due; none of it when nothing is."""
     scope = Scope(options.facts, account_id=options.account_id)
     report.steps.append("cache")
-    shards = pipeline.products.freshness(scope)
+    shards = pipeline.amazon.products.freshness(scope)
     report.cache.products = sum(shard.products for shard in shards)
-    due = pipeline.products.due_shards(scope)
+    due = pipeline.amazon.products.due_shards(scope)
     if due:
         run = run_job(
             instance,
@@ -93,7 +93,7 @@ def _refresh(
         _note_run(run, report)
         for observation in run.observations:
             _fill(report.cache, plain_values(observation.metadata))
-    for event in watermarks(pipeline.products):
+    for event in watermarks(pipeline.amazon.products):
         instance.report_runless_asset_event(event)
 
 

@@ -25,12 +25,12 @@ from ecauto_pipeline.cli.command import (
     answer,
     json_option,
     opened,
-    opened_pipeline,
     say,
 )
 from ecauto_pipeline.domain.base_shop.accounts import authorization_code
 from ecauto_pipeline.errors import EcautoError, Misconfigured
 from ecauto_pipeline.settings.model import has_credentials, load_settings
+from ecauto_pipeline.wiring.late import opened_pipeline
 
 if TYPE_CHECKING:
     pass
@@ -161,12 +161,12 @@ def connect(account_id: str) -> int:
     from ecauto_pipeline.clients.base_shop.auth import authorize_url  # noqa: PLC0415
 
     with opened_pipeline() as pipeline:
-        account = pipeline.base_accounts(account_id)[0]
+        account = pipeline.shops.accounts(account_id)[0]
         state = secrets.token_urlsafe(16)
         url = authorize_url(pipeline.settings.base.endpoint, account, state)
         click.echo(f"Open this address, log in to the shop of {account.label}, and allow:\n{url}")
         address = click.prompt("The address you were sent to")
-        shop = pipeline.base_tokens(account).connect(authorization_code(address, state))
+        shop = pipeline.shops.tokens(account).connect(authorization_code(address, state))
     click.echo(f"{account.label} is connected to the shop {shop.name or shop.id}.")
     return 0
 

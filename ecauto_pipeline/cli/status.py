@@ -19,8 +19,8 @@ def status(pipeline: Pipeline, instance: dg.DagsterInstance) -> dict[str, Any]:
     """Everything, for `--json`."""
     return {
         "freshness": _freshness(pipeline),
-        "listings": pipeline.listings.counts(),
-        "queue": pipeline.listings.queue_counts(),
+        "listings": pipeline.shops.listings.counts(),
+        "queue": pipeline.shops.listings.queue_counts(),
         "mirrors": _mirrors(pipeline),
         "accounts": _accounts(pipeline),
         "quotas": [
@@ -66,7 +66,7 @@ def status_lines(shown: dict[str, Any], zone: ZoneInfo) -> Iterable[str]:
 
 
 def _freshness(pipeline: Pipeline) -> dict[str, Any]:
-    shards = pipeline.products.freshness(Scope())
+    shards = pipeline.amazon.products.freshness(Scope())
     total = sum(shard.products for shard in shards)
     shown: dict[str, Any] = {}
     for fact in Fact:
@@ -105,8 +105,8 @@ def _shown(moment: str | None, zone: ZoneInfo) -> str:
 
 def _accounts(pipeline: Pipeline) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
-    for account in pipeline.known_accounts():
-        tokens = pipeline.accounts.tokens(account.id)
+    for account in pipeline.shops.known_accounts():
+        tokens = pipeline.shops.account_store.tokens(account.id)
         state = tokens.state if tokens else AccountState.OK
         shown.append(
             {

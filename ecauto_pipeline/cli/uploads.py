@@ -36,9 +36,9 @@ def queue(context: click.Context, *, account_id: str | None, as_json: bool) -> i
         return 0
     with opened() as (pipeline, _):
         if account_id:
-            pipeline.base_accounts(account_id)
-        counts = pipeline.upload_queue.counts(account_id)
-        rows = pipeline.upload_queue.rows(account_id, QUEUE_ROWS)
+            pipeline.shops.accounts(account_id)
+        counts = pipeline.uploads.queue.counts(account_id)
+        rows = pipeline.uploads.queue.rows(account_id, QUEUE_ROWS)
         lines = queue_lines(counts, rows, pipeline.settings.zone)
         answer({"counts": counts, "rows": rows}, lines, as_json=as_json)
     return 0
@@ -51,8 +51,8 @@ def queue(context: click.Context, *, account_id: str | None, as_json: bool) -> i
 def queue_add(*, limit: int | None, account_id: str | None, as_json: bool) -> int:
     """Queue pending listings that never were, those that intake was told to hold included."""
     with opened() as (pipeline, _):
-        accounts = [account.id for account in pipeline.base_accounts(account_id)]
-        filled = pipeline.fill_queue(accounts, limit=limit, held=True)
+        accounts = [account.id for account in pipeline.shops.accounts(account_id)]
+        filled = pipeline.uploads.fill_queue(accounts, limit=limit, held=True)
     total = sum(filled.values())
     answer({"queued": total, "accounts": filled}, [f"{total} listings queued"], as_json=as_json)
     return 0
@@ -65,7 +65,7 @@ def queue_retry(ids: Sequence[int], *, as_json: bool) -> int:
     """Put failed rows back, by their ids."""
     asked = set(ids)
     with opened() as (pipeline, _):
-        count = pipeline.upload_queue.retry(sorted(asked))
+        count = pipeline.uploads.queue.retry(sorted(asked))
     lines = [f"{count} of {len(asked)} rows put back"]
     answer({"put_back": count, "asked": len(asked)}, lines, as_json=as_json)
     return 0 if count == len(asked) else 1
@@ -109,7 +109,7 @@ def review(context: click.Context, *, as_json: bool) -> int:
     if context.invoked_subcommand:
         return 0
     with opened() as (pipeline, _):
-        rows = pipeline.screenings.review_list()
+        rows = pipeline.uploads.screenings.review_list()
         answer({"review": rows}, review_lines(rows), as_json=as_json)
     return 0
 
@@ -120,9 +120,9 @@ def review_release(asins: Sequence[str]) -> int:
     """Let these be listed; failed uploads that waited for it are put back."""
     with opened() as (pipeline, _):
         chosen = list(dict.fromkeys(asin_from(asin) for asin in asins))
-        _known(pipeline.screenings.release(chosen))
-        count = pipeline.upload_queue.retry_asins(chosen)
-        placed = pipeline.intake.store.placed(chosen)
+        _known(pipeline.uploads.screenings.release(chosen))
+        count = pipeline.uploads.queue.retry_asins(chosen)
+        placed = pipeline.uploads.intake.store.placed(chosen)
     click.echo(f"{len(chosen)} released, {count} uploads put back")
     for asin in chosen:
         if asin not in placed:
@@ -136,7 +136,7 @@ def review_refuse(asins: Sequence[str]) -> int:
     """Never list these."""
     with opened() as (pipeline, _):
         chosen = list(dict.fromkeys(asin_from(asin) for asin in asins))
-        _known(pipeline.screenings.refuse(chosen))
+        _known(pipeline.uploads.screenings.refuse(chosen))
     click.echo(f"{len(chosen)} refused")
     return 0
 

@@ -81,16 +81,18 @@ def _take_in(context: dg.OpExecutionContext, config: IntakeConfig) -> "IntakeRep
     )
     path = Path(config.path)
     if config.from_inbox:
-        result = pipeline.intake.process_inbox_file(path, pipeline.inbox, options, log)
+        result = pipeline.uploads.intake.process_inbox_file(
+            path, pipeline.uploads.inbox, options, log
+        )
         if result and result.problem:
             raise RunIncomplete(f"{path.name}: {result.problem}")
         report = result.report if result else None
     else:
-        report = pipeline.intake.take_in(read_asin_file(path), options, log)
+        report = pipeline.uploads.intake.take_in(read_asin_file(path), options, log)
         if not config.dry_run:
             report.write_csv(report_path(path))
     if report and not config.dry_run:
-        pipeline.fill_queue(pipeline.upload_queue.waiting_accounts())
+        pipeline.uploads.fill_queue(pipeline.uploads.queue.waiting_accounts())
     return report
 
 

@@ -1,8 +1,4 @@
-"""What the assets and sensors are given: the opened pipeline.
-
-The clients' libraries take half a second to import. The definitions are loaded by every process of
-Dagster, and only a run or a tick needs the clients, so they are imported here when first opened.
-"""
+"""What the assets and sensors are given: the opened pipeline."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,23 +7,12 @@ from typing import TYPE_CHECKING, cast
 import dagster as dg
 
 from ecauto_pipeline.defs.instance.run_locks import held_run_lock
+from ecauto_pipeline.wiring.late import opened_pipeline
 
 if TYPE_CHECKING:
     from ecauto_pipeline.wiring.pipeline import Pipeline
 
 PIPELINE = "pipeline"
-
-
-@contextmanager
-def opened_pipeline() -> "Generator[Pipeline]":
-    """The pipeline as the settings say, closed afterwards."""
-    from ecauto_pipeline.wiring.pipeline import Pipeline  # noqa: PLC0415 - see above
-
-    pipeline = Pipeline()
-    try:
-        yield pipeline
-    finally:
-        pipeline.close()
 
 
 @dg.resource(description="The pipeline as the settings say: database, clients, flows.")

@@ -15,9 +15,9 @@ from ecauto_pipeline.defs.partitions import (
     range_tags,
     store_days_tags,
 )
-from ecauto_pipeline.defs.resources import opened_pipeline
 from ecauto_pipeline.domain.amazon.asin import SHARDS
 from ecauto_pipeline.domain.shopify.mirror import Entity, SyncState
+from ecauto_pipeline.wiring.late import opened_pipeline
 
 TIMEZONE = "Asia/Tokyo"
 
@@ -83,7 +83,7 @@ def consistency_check_daily(
 ) -> dg.RunRequest | dg.SkipReason:
     """All active accounts at 05:30, before the uploads begin; what is safe is mended."""
     with opened_pipeline() as pipeline:
-        accounts = [account.id for account in pipeline.base_accounts()]
+        accounts = [account.id for account in pipeline.shops.accounts()]
     if not accounts:
         return dg.SkipReason("no active BASE account")
     tags = account_range_tags(context.instance, accounts)

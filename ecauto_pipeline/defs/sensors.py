@@ -18,8 +18,8 @@ from ecauto_pipeline.defs.partitions import (
     account_range_tags,
     add_stores,
 )
-from ecauto_pipeline.defs.resources import opened_pipeline
 from ecauto_pipeline.domain.amazon.facts import Fact
+from ecauto_pipeline.wiring.late import opened_pipeline
 
 if TYPE_CHECKING:
     from ecauto_pipeline.storage.amazon.products import ProductStore
@@ -44,7 +44,7 @@ def follow_up(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReas
     if LAUNCHED_BY in context.dagster_run.tags:
         return dg.SkipReason("the command that launched the run goes on by itself")
     with opened_pipeline() as pipeline:
-        accounts = [account.id for account in pipeline.base_accounts()]
+        accounts = [account.id for account in pipeline.shops.accounts()]
     if not accounts:
         return dg.SkipReason("no active BASE account")
     tags = account_range_tags(context.instance, accounts)
@@ -85,7 +85,7 @@ def base_half_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest
 def freshness_watermarks(_context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Marks each kind of fact of which no row is older than its TTL."""
     with opened_pipeline() as pipeline:
-        events = watermarks(pipeline.products)
+        events = watermarks(pipeline.amazon.products)
     return dg.SensorResult(asset_events=events) if events else dg.SkipReason("rows are expired")
 
 
@@ -107,10 +107,10 @@ def watermarks(products: "ProductStore") -> list[dg.AssetMaterialization]:
 def pending_listings(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Queues every pending listing that was never queued, without anyone acting."""
     with opened_pipeline() as pipeline:
-        waiting = pipeline.upload_queue.waiting_accounts()
+        waiting = pipeline.uploads.queue.waiting_accounts()
         if not waiting:
             return dg.SkipReason("every pending listing has a row in the queue")
-        filled = pipeline.fill_queue(waiting)
+        filled = pipeline.uploads.fill_queue(waiting)
         if not filled:
             names = ", ".join(sorted(waiting))
             return dg.SkipReason(
@@ -130,10 +130,10 @@ def pending_listings(context: dg.SensorEvaluationContext) -> dg.SensorResult | d
 def due_uploads(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Launches `upload` for each account with something due; one run at a time."""
     with opened_pipeline() as pipeline:
-        if not pipeline.upload_rules.is_open(pipeline.clock.now()):
+        if not pipeline.uploads.rules.is_open(pipeline.clock.now()):
             return dg.SkipReason("uploads pause for the night")
-        active = {account.id for account in pipeline.base_accounts()}
-        due = [account for account in pipeline.upload_queue.due_accounts() if account in active]
+        active = {account.id for account in pipeline.shops.accounts()}
+        due = [account for account in pipeline.uploads.queue.due_accounts() if account in active]
     going_on = dg.RunsFilter(job_name=jobs.upload.name, statuses=GOING_ON)
     runs = context.instance.get_runs(going_on)
     busy = {account for run in runs for account in accounts_of(run.tags, context.instance)}
@@ -170,12 +170,12 @@ def asin_inbox(_context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.Ski
     """
     with opened_pipeline() as pipeline:
         now = pipeline.clock.now()
-        abandoned = pipeline.inbox.put_back_abandoned()
+        abandoned = pipeline.uploads.inbox.put_back_abandoned()
         requests = [
             _intake_request(
                 file, f"{now:%Y%m%dT%H%M%S}" if file in abandoned else f"{now:%Y%m%dT%H}"
             )
-            for file in pipeline.inbox.ready()
+            for file in pipeline.uploads.inbox.ready()
         ]
     return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("no list")
 

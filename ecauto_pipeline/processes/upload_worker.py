@@ -26,7 +26,7 @@ def main(*, account_id: str, limit: int | None, now: bool) -> None:
     pipeline = Pipeline()
     worker = f"{socket.gethostname()}:{os.getpid()}"
     try:
-        looked_up = pipeline.resolve_unknown(account_id)
+        looked_up = pipeline.uploads.resolve_unknown(account_id)
         _say(
             "looked_up",
             adopted=looked_up.adopted,
@@ -34,8 +34,8 @@ def main(*, account_id: str, limit: int | None, now: bool) -> None:
             rescued=looked_up.rescued,
             doubled=looked_up.doubled,
         )
-        pipeline.adopt_before_uploading(account_id)
-        uploader = pipeline.uploader(account_id, KernelFence())
+        pipeline.uploads.adopt_before_uploading(account_id)
+        uploader = pipeline.uploads.uploader(account_id, KernelFence())
         report = uploader.run(account_id, worker, limit=limit, now_due=not now)
         _say(
             "uploaded",

@@ -1,22 +1,17 @@
 """Everything opened for the Shopify mirrors: stores, clients and flows, from the settings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
-
-import sqlalchemy as sa
 
 from ecauto_pipeline.clients.http import open_http
 from ecauto_pipeline.clients.shopify.api import ShopifyShop
 from ecauto_pipeline.clients.shopify.client import ShopifyClient, open_shopify
 from ecauto_pipeline.clients.shopify.tokens import ShopifyCredentials
-from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.shopify.mirror import Transport
 from ecauto_pipeline.errors import Misconfigured
 from ecauto_pipeline.settings.model import Settings
 from ecauto_pipeline.settings.model import ShopifyStore as StoreSettings
-from ecauto_pipeline.settings.redaction import Redactor
 from ecauto_pipeline.storage import locks
-from ecauto_pipeline.storage.rate_buckets import RateBuckets
 from ecauto_pipeline.storage.shopify.bulk_staging import BulkStaging
 from ecauto_pipeline.storage.shopify.dead_letters import DeadLetters
 from ecauto_pipeline.storage.shopify.mirror import ShopifyStore
@@ -26,27 +21,21 @@ from ecauto_pipeline.sync.progress import Progress
 from ecauto_pipeline.sync.shopify.mirror import ShopifySync
 from ecauto_pipeline.sync.shopify.replay import ReplayReport, replay
 from ecauto_pipeline.sync.shopify.webhooks import WebhookMerge
+from ecauto_pipeline.wiring.opened import Opened
 
 FOLDER = "shopify"
 """Below the data folder: files of bulk operations, while they are read."""
 
 
 class Mirrors:
-    """What works with Shopify; its clients are closed with it, the engine is not its own."""
+    """What works with Shopify; its clients are closed with it."""
 
-    def __init__(
-        self,
-        read_settings: Callable[[], Settings],
-        engine: sa.Engine,
-        clock: Clock,
-        redactor: Redactor,
-    ) -> None:
-        self._read_settings = read_settings
-        self._engine = engine
-        self.clock = clock
-        self._redactor = redactor
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+        self._engine = opened.engine
         self._clients: list[ShopifyClient] = []
-        self.settings = read_settings()
+        self.clock = opened.clock
+        self.settings = opened.settings
 
     def close(self) -> None:
         """Close all connections."""
@@ -123,11 +112,11 @@ class Mirrors:
             open_http(self.settings.shopify.timeout.total_seconds()),
             ShopifyShop(store_id, store.address, store.api_version),
             lambda: self._credentials(store_id),
-            RateBuckets(self._engine, self.clock),
+            self._opened.rate_buckets,
             self.clock,
             folder=self.settings.data_dir / FOLDER,
             stage=BulkStaging,
-            redactor=self._redactor,
+            redactor=self._opened.redactor,
             on_wait=progress.waiting,
         )
         self._clients.append(client)
@@ -135,9 +124,7 @@ class Mirrors:
 
     def _credentials(self, store_id: str) -> ShopifyCredentials:
         """Read again each time: they may have been changed since."""
-        settings = self._read_settings()
-        self._redactor.add(*settings.secrets())
-        store = _named(settings, store_id)
+        store = _named(self._opened.settings_now(), store_id)
         return ShopifyCredentials(
             store.access_token.get_secret_value(),
             store.client_id,

@@ -131,7 +131,7 @@ def run(storm: Storm, url: str, folder: Path) -> Figures:
         try:
             _fill(pipeline, asins)
             for account in ACCOUNTS:
-                pipeline.base_shop_client(account).me()
+                pipeline.shops.client(account).me()
             sandbox.faults.replace(FAULTS)
             crew = _Crew(storm, settings, sandbox)
             try:
@@ -196,7 +196,7 @@ def _fill(pipeline: Pipeline, asins: Sequence[str]) -> None:
     with pipeline.engine.begin() as connection:
         connection.execute(sa.insert(products), rows)
         connection.execute(sa.insert(listings), waiting)
-    filled = pipeline.fill_queue(ACCOUNTS)
+    filled = pipeline.uploads.fill_queue(ACCOUNTS)
     assert sum(filled.values()) == len(asins)
 
 
@@ -310,7 +310,7 @@ def _weather(storm: Storm, crew: _Crew, pipeline: Pipeline, sandbox: Sandbox) ->
 
 
 def _is_drained(pipeline: Pipeline) -> bool:
-    counts = pipeline.upload_queue.counts()
+    counts = pipeline.uploads.queue.counts()
     return not any(counts[status] for status in LIVE)
 
 

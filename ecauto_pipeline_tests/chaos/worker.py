@@ -45,7 +45,7 @@ def work(settings: Settings, orders: Orders, stopping: Event | None = None) -> N
     pipeline = Pipeline(lambda: settings, clock, dawdle)
     worker = f"{socket.gethostname()}:{os.getpid()}"
     try:
-        pipeline.resolve_unknown(orders.account_id)
+        pipeline.uploads.resolve_unknown(orders.account_id)
         _uploader(pipeline, orders).run(orders.account_id, worker, now_due=False)
     except EcautoError as error:
         click.echo(f"{worker}: {type(error).__name__}: {error}", err=True)
@@ -56,8 +56,8 @@ def work(settings: Settings, orders: Orders, stopping: Event | None = None) -> N
 
 def _uploader(pipeline: Pipeline, orders: Orders) -> Uploader:
     if orders.fenced:
-        return pipeline.uploader(orders.account_id, KernelFence())
-    uploader = pipeline.uploader(orders.account_id, NoFence())
+        return pipeline.uploads.uploader(orders.account_id, KernelFence())
+    uploader = pipeline.uploads.uploader(orders.account_id, NoFence())
     # So little time is asked for that there always is enough.
     unchecked = replace(uploader.rules, call_timeout=timedelta(days=-1))
     return replace(uploader, rules=unchecked)

@@ -20,7 +20,6 @@ import sqlalchemy as sa
 from ecauto_pipeline.cli.shopify_sync import MirrorOptions, mirror_stores
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.defs.partitions import FIRST_DAY
-from ecauto_pipeline.defs.resources import opened_pipeline
 from ecauto_pipeline.domain.shopify.mirror import BadRecord, Entity, Shape
 from ecauto_pipeline.domain.shopify.webhook_signature import signature
 from ecauto_pipeline.sandbox.amazon.world import World
@@ -29,6 +28,7 @@ from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.storage import migrate
+from ecauto_pipeline.wiring.late import opened_pipeline
 from ecauto_pipeline_tests.conftest import run_sql
 from ecauto_pipeline_tests.mirrored import (
     STORES,

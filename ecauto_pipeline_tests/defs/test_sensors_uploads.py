@@ -145,7 +145,7 @@ def test_pending_listings_are_queued_in_the_tick_itself(
         OTHER: {"queued": 2, "pending": 2, **counts},
     }
     assert instance.get_dynamic_partitions("base_account") == [ACTIVE, OTHER]
-    assert pipeline.upload_queue.counts()["pending"] == 5
+    assert pipeline.uploads.queue.counts()["pending"] == 5
     _, reason = tick("pending_listings", instance)
     assert reason == "every pending listing has a row in the queue"
 
@@ -168,7 +168,7 @@ def test_listings_of_an_account_that_is_switched_off_are_told_of(
     add_pending(pipeline, ACTIVE, range(10, 11))
     result, _ = tick("pending_listings", instance)
     assert events(result).keys() == {ACTIVE}
-    assert pipeline.upload_queue.counts(OFF)["pending"] == 0
+    assert pipeline.uploads.queue.counts(OFF)["pending"] == 0
 
 
 def test_a_hundred_thousand_listings_are_queued_in_one_tick(
@@ -291,14 +291,14 @@ def put_list(folder: Path, name: str) -> Path:
 def test_without_a_list_nothing_is_taken_in(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    assert pipeline.inbox.ready() == []
+    assert pipeline.uploads.inbox.ready() == []
     assert tick("asin_inbox", instance)[1] == "no list"
 
 
 def test_each_list_of_the_inbox_gets_a_run(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    paths = [put_list(pipeline.inbox.folder, name) for name in ("one.txt", "two.csv")]
+    paths = [put_list(pipeline.uploads.inbox.folder, name) for name in ("one.txt", "two.csv")]
     result, _ = tick("asin_inbox", instance)
     requests = result.run_requests or []
     found = {
@@ -321,9 +321,9 @@ def run_keys(instance: dg.DagsterInstance) -> set[str | None]:
 def test_another_list_of_the_same_name_has_another_run_key(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    put_list(pipeline.inbox.folder, "one.txt")
+    put_list(pipeline.uploads.inbox.folder, "one.txt")
     first = run_keys(instance)
-    path = put_list(pipeline.inbox.folder, "one.txt")
+    path = put_list(pipeline.uploads.inbox.folder, "one.txt")
     os.utime(path, (1_000_000_000, 1_000_000_000))
     assert len(first) == 1
     assert not first & run_keys(instance)
@@ -332,9 +332,9 @@ def test_another_list_of_the_same_name_has_another_run_key(
 def test_a_list_that_a_lost_process_left_is_put_back_and_asked_for_again(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    path = put_list(pipeline.inbox.folder, "one.txt")
+    path = put_list(pipeline.uploads.inbox.folder, "one.txt")
     first = run_keys(instance)
-    working = pipeline.inbox.folder / "working" / path.name
+    working = pipeline.uploads.inbox.folder / "working" / path.name
     working.parent.mkdir(parents=True, exist_ok=True)
     path.rename(working)
     again = run_keys(instance)
@@ -350,7 +350,7 @@ def test_a_list_that_a_lost_process_left_is_put_back_and_asked_for_again(
 def test_the_daily_check_mends_what_is_safe_for_all_active_accounts(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    assert len(pipeline.base_accounts()) == 2
+    assert len(pipeline.shops.accounts()) == 2
     schedule = defs.resolve_schedule_def("consistency_check_daily")
     at = datetime(2026, 11, 20, 20, 30, tzinfo=UTC)
     with dg.build_schedule_context(instance=instance, scheduled_execution_time=at) as context:

@@ -45,8 +45,8 @@ class PipelineRig:
         self, scope: Scope | None = None, progress: Progress | None = None
     ) -> RefreshReport:
         """Fetch what is due."""
-        plan = self.pipeline.refresh_plan(scope or Scope())
-        return self.pipeline.refresher.refresh(plan, progress or Silent())
+        plan = self.pipeline.amazon.refresh_plan(scope or Scope())
+        return self.pipeline.amazon.refresher.refresh(plan, progress or Silent())
 
     def add(self, asins: Iterable[str], **product: Any) -> None:
         """Add products as version 1.0 left them, unless told."""

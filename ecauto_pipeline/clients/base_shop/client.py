@@ -92,6 +92,9 @@ class CallBudget:
             _Window("hour", "hour_api_limit", f"{bucket}/hour", hourly, timedelta(hours=1)),
             _Window("day", "day_api_limit", f"{bucket}/day", daily, timedelta(days=1)),
         )
+        self._uploads = _Window(
+            "day", "", f"{bucket}/items_add", account.daily_upload_limit, timedelta(days=1)
+        )
         pacer.configure(bucket, CALLS_PER_SECOND * multiplier, max(1.0, BURST * multiplier))
 
     def take(self, until: datetime | None) -> Turn:
@@ -105,6 +108,11 @@ class CallBudget:
             if not self._windows.take(window.bucket, window.start(now), window.limit):
                 raise self._used_up(window, now)
         return self._pacer.wait_turn(self._bucket, until)
+
+    def take_upload(self) -> bool:
+        """Count one items/add of the account's day in Japan; False: the day has none left."""
+        window = self._uploads
+        return self._windows.take(window.bucket, window.start(self._clock.now()), window.limit)
 
     def answered(self, turn: Turn, sent_at: datetime) -> None:
         """An answer came, of whatever kind."""
@@ -167,6 +175,10 @@ class BaseShopClient:
         self._chance = chance
         self.until = until
         self.calls: Counter[str] = Counter()
+
+    def take_upload_slot(self) -> bool:
+        """Count one upload of the account's day; False: its daily limit is reached."""
+        return self._budget.take_upload()
 
     def items(
         self,

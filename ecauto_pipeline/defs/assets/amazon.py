@@ -80,8 +80,8 @@ def amazon_facts(
     selected = {fact for fact, key in FACT_KEYS.items() if key in context.selected_asset_keys}
     shards = list(context.partition_keys)
     scope = Scope(frozenset(selected), frozenset(shards), config.account_id)
-    plan = pipeline.refresh_plan(scope)
-    report = pipeline.refresher.refresh(plan, RunLog(context, pipeline.clock))
+    plan = pipeline.amazon.refresh_plan(scope)
+    report = pipeline.amazon.refresher.refresh(plan, RunLog(context, pipeline.clock))
     for fact in sorted(selected):
         for shard in shards:
             _materialize(context, fact, shard, report)
@@ -90,7 +90,7 @@ def amazon_facts(
     )
     for check in context.selected_asset_check_keys:
         fact = next(fact for fact, key in FACT_KEYS.items() if key == check.asset_key)
-        yield ttl_check(fact, pipeline.products.freshness(Scope(frozenset({fact}))))
+        yield ttl_check(fact, pipeline.amazon.products.freshness(Scope(frozenset({fact}))))
     if report.errors:
         raise RunIncomplete(
             f"{report.errors} products stayed without an answer from Amazon, the first because:"
@@ -163,7 +163,7 @@ def watermark(fact: Fact) -> dg.AssetsDefinition:
     )
     def fresh(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         """Nothing, unless every row is within its TTL."""
-        expired, total = expired_rows(pipeline_of(context).products, fact)
+        expired, total = expired_rows(pipeline_of(context).amazon.products, fact)
         if not expired:
             yield dg.MaterializeResult(metadata={"rows": total})
 

@@ -94,7 +94,7 @@ def active_accounts(
     """The accounts of this run's partitions: those chosen, else those that are switched on."""
     if chosen:
         return [account for account in context.partition_keys if account in chosen]
-    active = {account.id for account in pipeline.base_accounts()}
+    active = {account.id for account in pipeline.shops.accounts()}
     partitions = list(context.partition_keys)
     for account in partitions:
         if account not in active:
@@ -111,7 +111,7 @@ def _write(
 ) -> list[str]:
     """Write one account's changes of one kind; another account's trouble is not this one's."""
     log = RunLog(context, pipeline.clock)
-    sync = pipeline.base_shop_sync(log)
+    sync = pipeline.shops.writes(log)
     write = sync.sync_visibility if kind == Kind.VISIBILITY else sync.sync_prices
     try:
         report = write(account_id, options, log)
@@ -197,7 +197,7 @@ _UNKNOWN = ("item_id", "identifier", "title", "price_jpy", "visible")
 def _mirror(
     context: dg.AssetExecutionContext, pipeline: "Pipeline", account_id: str
 ) -> dict[str, Any]:
-    report = pipeline.base_shop_sync(RunLog(context, pipeline.clock)).mirror_items(account_id)
+    report = pipeline.shops.writes(RunLog(context, pipeline.clock)).mirror_items(account_id)
     drift = [{name: _shown(row[name]) for name in _DRIFT} for row in report.drift]
     unknown = [{name: _shown(row[name]) for name in _UNKNOWN} for row in report.unknown_here]
     return {

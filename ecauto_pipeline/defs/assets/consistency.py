@@ -46,7 +46,7 @@ def consistency(
     problems: list[str] = []
     for account_id in active_accounts(context, pipeline, []):
         try:
-            report = pipeline.check_account(
+            report = pipeline.uploads.check_account(
                 account_id, log, run_id=context.run.run_id, fix=config.fix
             )
         except EcautoError as error:
@@ -92,8 +92,8 @@ def listings_agree_with_queue(context: dg.AssetCheckExecutionContext) -> dg.Asse
     """Compare our own tables; the shops are not asked."""
     pipeline = pipeline_of(context)
     counts: dict[str, int] = {}
-    for account in pipeline.base_accounts():
-        report = pipeline.consistency.check_account(account.id, None)
+    for account in pipeline.shops.accounts():
+        report = pipeline.uploads.consistency.check_account(account.id, None)
         for kind, count in report.counts.items():
             counts[kind] = counts.get(kind, 0) + count
     return dg.AssetCheckResult(
@@ -114,7 +114,7 @@ def listings_agree_with_queue(context: dg.AssetCheckExecutionContext) -> dg.Asse
 def screenings(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     """Apply the rules of now to what was listed under those of then."""
     pipeline = pipeline_of(context)
-    report = pipeline.screener.rescan()
+    report = pipeline.uploads.screener.rescan()
     doubtful = [
         {
             "asin": asin,
@@ -126,7 +126,7 @@ def screenings(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     ]
     waiting = [
         {"asin": row["asin"], "score": row["score"], "reasons": "; ".join(row["reasons"])}
-        for row in pipeline.screenings.review_list()
+        for row in pipeline.uploads.screenings.review_list()
     ]
     return dg.MaterializeResult(
         metadata={

@@ -42,7 +42,7 @@ def upload_queue(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeRe
     """Queue what was never queued."""
     pipeline = pipeline_of(context)
     accounts = active_accounts(context, pipeline, [])
-    filled = pipeline.fill_queue(accounts)
+    filled = pipeline.uploads.fill_queue(accounts)
     for account_id in accounts:
         context.log_event(queue_event(pipeline, account_id, filled.get(account_id, 0)))
     yield from ()
@@ -50,7 +50,7 @@ def upload_queue(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeRe
 
 def queue_event(pipeline: "Pipeline", account_id: str, queued: int) -> dg.AssetMaterialization:
     """How an account's queue stands after so many rows were added."""
-    counts = pipeline.upload_queue.counts(account_id)
+    counts = pipeline.uploads.queue.counts(account_id)
     return dg.AssetMaterialization(
         QUEUE_KEY, partition=account_id, metadata={"queued": queued, **counts}
     )
@@ -104,7 +104,7 @@ def _metadata(pipeline: "Pipeline", report: "WorkersReport") -> dict[str, Any]:
         **{name: report.looked_up[name] for name in ("adopted", "not_found", "rescued")},
         "calls": sum(report.calls.values()),
         "workers_lost": report.workers_lost,
-        "waiting": pipeline.upload_queue.counts(report.account_id)["pending"],
+        "waiting": pipeline.uploads.queue.counts(report.account_id)["pending"],
     }
     if report.stopped:
         metadata["stopped"] = report.stopped

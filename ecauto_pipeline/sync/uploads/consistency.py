@@ -1,7 +1,7 @@
 """Comparing an account's listings and queue with its shop, and mending what is safe."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,10 @@ from ecauto_pipeline.domain.uploads.consistency import (
     find,
 )
 from ecauto_pipeline.domain.uploads.rules import UploadRules
-from ecauto_pipeline.errors import EcautoError, ItemGone, Rejected
+from ecauto_pipeline.errors import EcautoError, ItemGone, Rejected, Unavailable
 from ecauto_pipeline.storage.uploads.attempts import UploadAttempts
 from ecauto_pipeline.storage.uploads.consistency import ConsistencyStore
+from ecauto_pipeline.storage.uploads.queue import UploadQueue
 from ecauto_pipeline.sync.progress import Progress, Silent
 from ecauto_pipeline.sync.uploads.lookup import LookupReport, resolve_unknown
 
@@ -151,6 +152,8 @@ class ConsistencyCheck:
             except EcautoError as reason:
                 report.problems.append(f"{account_id}: not all was mended: {reason}")
         report.calls = Counter(client.calls) if client else Counter()
+        if fix and items is not None and not report.problems:
+            self.store.note_check(account_id)
         return report
 
     def _find(self, account_id: str, states: States, items: Sequence[Item] | None) -> list[Finding]:
@@ -243,3 +246,21 @@ def _examples(findings: Sequence[Finding]) -> str:
     named = [finding.asin or finding.detail for finding in findings[:EXAMPLES]]
     more = len(findings) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def adopt_before_uploading(
+    queue: UploadQueue,
+    check: ConsistencyCheck,
+    account_id: str,
+    open_client: Callable[[], BaseShopClient],
+) -> None:
+    """Once after a take-over: what v1.0 had put on the shop is adopted, not made again.
+
+    Raises:
+        Unavailable: the shop could not be read whole, so nothing may be uploaded yet.
+    """
+    if not queue.has_imported(account_id) or check.store.checked(account_id):
+        return
+    report = check.check_account(account_id, open_client(), run_id="take-over", fix=True)
+    if report.problems:
+        raise Unavailable(f"{account_id}: not compared with the shop yet: {report.problems[0]}")

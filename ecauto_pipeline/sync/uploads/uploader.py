@@ -140,7 +140,6 @@ class Uploader:
     price_rule: PriceRule
     screen: Screen
     fresh_check: FreshCheck
-    take_daily_slot: Callable[[], bool]
     fence: Fence = field(default_factory=NoFence)
 
     def run(
@@ -234,7 +233,7 @@ class Uploader:
 
     def _send(self, upload: Upload, new: NewItem) -> tuple[Upload | None, Result]:
         """The one call that must not be made twice."""
-        if not self.take_daily_slot():
+        if not self.client.take_upload_slot():
             raise Deferred(f"{upload.account_id}: today's uploads are used up")
         departure = _Departure(self, upload)
         try:

@@ -133,7 +133,7 @@ def test_a_trouble_with_one_account_is_not_the_others(
     pipeline: Pipeline, runs: Runs, sandbox: Sandbox
 ) -> None:
     expected = expected_shops(sandbox, prices(sandbox))
-    spend = pipeline.accounts.tokens(FIRST)
+    spend = pipeline.shops.account_store.tokens(FIRST)
     assert spend is not None
     with sandbox.state.lock:
         sandbox.state.spend_refresh(spend.refresh_token)

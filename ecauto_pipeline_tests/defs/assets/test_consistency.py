@@ -154,7 +154,7 @@ def test_a_shop_that_cannot_be_read_does_not_keep_the_other_from_being_mended(
 def test_an_account_whose_tokens_are_dead_is_named_and_the_other_checked(
     runs: Runs, pipeline: Pipeline, sandbox: Sandbox
 ) -> None:
-    tokens = pipeline.accounts.tokens(FIRST)
+    tokens = pipeline.shops.account_store.tokens(FIRST)
     assert tokens is not None
     with sandbox.state.lock:
         sandbox.state.spend_refresh(tokens.refresh_token)
@@ -218,7 +218,7 @@ def test_what_is_listed_is_screened_again_under_the_rules_of_now(
     [row] = rows(numbers["review_list"].records)
     assert (row["asin"], row["reasons"]) == (asins[0], "doubt: あやしい")
 
-    pipeline.screenings.release([asins[0]])
+    pipeline.uploads.screenings.release([asins[0]])
     assert rescan(runs)["waiting_for_review"] == 0
 
 

@@ -154,7 +154,7 @@ def test_a_refusal_by_base_fails_the_row_and_not_the_run(
     assert result.success
     numbers = runs.metadata(result, "uploads")
     assert (numbers[FIRST]["failed"], numbers[SECOND]["failed"]) == (1, 0)
-    assert pipeline.upload_queue.counts(FIRST)["failed"] == 1
+    assert pipeline.uploads.queue.counts(FIRST)["failed"] == 1
 
 
 def test_an_account_that_needs_a_person_does_not_stop_the_other(
@@ -162,7 +162,7 @@ def test_an_account_that_needs_a_person_does_not_stop_the_other(
 ) -> None:
     wanted = {account: set(pending(pipeline, account)) for account in ACCOUNTS}
     fill(runs)
-    tokens = pipeline.accounts.tokens(FIRST)
+    tokens = pipeline.shops.account_store.tokens(FIRST)
     assert tokens is not None
     with sandbox.state.lock:
         sandbox.state.spend_refresh(tokens.refresh_token)
@@ -174,7 +174,7 @@ def test_an_account_that_needs_a_person_does_not_stop_the_other(
     assert numbers[SECOND]["waiting"] == 0
     sentence = failure(result) if not result.success else str(numbers[FIRST]["stopped"])
     assert f"`ecauto base connect {FIRST}`" in sentence
-    assert pipeline.upload_queue.counts(FIRST)["pending"] == len(wanted[FIRST])
+    assert pipeline.uploads.queue.counts(FIRST)["pending"] == len(wanted[FIRST])
 
 
 def test_a_worker_that_cannot_start_is_told_of_for_each_account(

@@ -277,7 +277,7 @@ def test_more_than_the_sweep_reaches_is_left_for_later(open_rig: Open, world: Wo
     budget = RefreshSettings(time_budget=timedelta(seconds=1))
     with open_rig(rate_multiplier=1, refresh=budget) as rig:
         rig.add(world.asins)
-        plan = rig.pipeline.refresh_plan(OFFERS)
+        plan = rig.pipeline.amazon.refresh_plan(OFFERS)
         assert plan.limit == 30
         report = rig.refresh(OFFERS)
         done = totals(report)

@@ -94,13 +94,13 @@ class Shops:
     def now(self, number: int, account: str = "one", **facts: Any) -> None:
         """What Amazon says of one product from now on."""
         columns = {"amazon_in_stock": True, **FRESH, **facts}
-        self.rig.pipeline.products.adopt([{"asin": self.asins(account)[number], **columns}])
+        self.rig.pipeline.amazon.products.adopt([{"asin": self.asins(account)[number], **columns}])
 
     def fault(self, *faults: Fault) -> None:
         self.rig.sandbox.faults.replace(faults)
 
     def sync(self, kind: str, account: str = "one", **options: Any) -> WriteReport:
-        sync = self.rig.pipeline.base_shop_sync()
+        sync = self.rig.pipeline.shops.writes()
         write = sync.sync_visibility if kind == "visibility" else sync.sync_prices
         return write(account, WriteOptions("run-1", **options), Silent())
 
@@ -420,7 +420,7 @@ def test_when_the_hours_calls_are_used_up_the_rest_is_deferred(
 
 def test_the_mirror_shows_what_drifted(shops: Shops) -> None:
     delete(shops, 0)
-    report = shops.rig.pipeline.base_shop_sync().mirror_items("one")
+    report = shops.rig.pipeline.shops.writes().mirror_items("one")
     assert report.items == SIZE - 1
     assert [row["asin"] for row in report.drift] == [shops.asins()[0]]
     assert len(shops.rig.rows(base_items)) == SIZE - 1
@@ -433,7 +433,7 @@ def test_the_mirror_shows_what_no_listing_names(shops: Shops) -> None:
     with shops.rig.sandbox.state.lock:
         item_id = shops.rig.sandbox.state.add_item("one", item)
         shops.rig.sandbox.state.commit()
-    report = shops.rig.pipeline.base_shop_sync().mirror_items("one")
+    report = shops.rig.pipeline.shops.writes().mirror_items("one")
     assert [row["item_id"] for row in report.unknown_here] == [str(item_id)]
     assert report.drift == []
 
@@ -447,6 +447,6 @@ def test_progress_tells_how_far_it_is(shops: Shops) -> None:
 
     for number in range(3):
         shops.now(number, amazon_price_jpy=2000)
-    sync = shops.rig.pipeline.base_shop_sync()
+    sync = shops.rig.pipeline.shops.writes()
     sync.sync_prices("one", WriteOptions("run-1"), Listening())
     assert told == [("price of one", number, 3) for number in (1, 2, 3)]

@@ -19,12 +19,11 @@ from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.settings.model import Settings, ShopifySettings
 from ecauto_pipeline.settings.model import ShopifyStore as StoreSettings
-from ecauto_pipeline.settings.redaction import Redactor
-from ecauto_pipeline.storage import database
 from ecauto_pipeline.storage.shopify.rows import MIRRORS, Children
 from ecauto_pipeline.sync.progress import Silent
 from ecauto_pipeline.sync.shopify.mirror import Mode
 from ecauto_pipeline.sync.shopify.report import MirrorReport
+from ecauto_pipeline.wiring.opened import Opened
 from ecauto_pipeline.wiring.shopify import Mirrors
 from ecauto_pipeline_tests.fakes import FakeClock
 
@@ -163,11 +162,11 @@ def mirrors_rigged(
             )
             for shop in shops
         )
-        chosen = Settings(data_dir=folder, shopify=ShopifySettings(stores=stores))
-        engine = database.open_engine(url)
-        mirrors = Mirrors(lambda: chosen, engine, clock, Redactor())
+        chosen = Settings(data_dir=folder, database_url=url, shopify=ShopifySettings(stores=stores))
+        opened = Opened(lambda: chosen, clock)
+        mirrors = Mirrors(opened)
         try:
-            yield MirrorRig(mirrors, sandbox, clock, engine)
+            yield MirrorRig(mirrors, sandbox, clock, opened.engine)
         finally:
             mirrors.close()
-            engine.dispose()
+            opened.close()

@@ -81,7 +81,7 @@ class UploadRig:
         if new := [asin for asin in asins if asin not in known]:
             self.rig.add(new, **content(**product or {}))
         self.rig.enlist(asins, account_id, status="pending", **row)
-        self.pipeline.fill_queue([account_id])
+        self.pipeline.uploads.fill_queue([account_id])
         self.clock.advance(seconds=len(asins) + 1)
 
     def upload(
@@ -94,16 +94,16 @@ class UploadRig:
         **options: Any,
     ) -> UploadReport:
         """Let a worker upload what is due."""
-        uploader = (pipeline or self.pipeline).uploader(account_id, NoFence())
+        uploader = (pipeline or self.pipeline).uploads.uploader(account_id, NoFence())
         return changed(uploader).run(account_id, worker, **options)
 
     def look(self, account_id: str = "one") -> LookupReport:
         """Look up what nobody knows."""
-        return self.pipeline.resolve_unknown(account_id)
+        return self.pipeline.uploads.resolve_unknown(account_id)
 
     def settle(self) -> None:
         """Let the time pass after which looking up proves something."""
-        rules = self.pipeline.upload_rules
+        rules = self.pipeline.uploads.rules
         self.wait(rules.lease + rules.settled_after_lease)
 
     def wait(self, length: timedelta) -> None:
@@ -180,7 +180,7 @@ class UploadRig:
         """What the product should cost on the shop now."""
         truth = self.sandbox.world.truth(asin).price_jpy
         assert truth is not None
-        return self.pipeline.price_rule.selling_price(truth)
+        return self.pipeline.shops.price_rule.selling_price(truth)
 
     def is_done(self) -> bool:
         """Whether the only product is on the shop once, and everybody says so."""

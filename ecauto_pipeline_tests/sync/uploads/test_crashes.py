@@ -70,7 +70,7 @@ def rig(url: str, tmp_path: Path, clock: FakeClock) -> Generator[UploadRig]:
 def run_until_done(rig: UploadRig, pipeline: Pipeline, worker: str) -> None:
     """Workers one after another, as time goes by, until the queue is drained."""
     for turn in range(20):
-        pipeline.resolve_unknown("one")
+        pipeline.uploads.resolve_unknown("one")
         rig.upload(pipeline=pipeline, worker=f"{worker} {turn}")
         if all(row["status"] not in LIVE for row in rig.rows()):
             return

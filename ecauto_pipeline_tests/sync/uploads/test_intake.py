@@ -79,9 +79,9 @@ def intake_of(rig: PipelineRig, rules: ScreeningRules | None = None) -> Intake:
     pipeline = rig.pipeline
     return Intake(
         store=IntakeStore(pipeline.engine, rig.clock),
-        refresher=pipeline.refresher,
-        screener=Screener(rules or ScreeningRules(), pipeline.screenings),
-        accounts=pipeline.accounts.accounts(pipeline.settings.base.accounts),
+        refresher=pipeline.amazon.refresher,
+        screener=Screener(rules or ScreeningRules(), pipeline.uploads.screenings),
+        accounts=pipeline.shops.account_store.accounts(pipeline.settings.base.accounts),
         clock=rig.clock,
     )
 
@@ -298,7 +298,7 @@ def test_products_are_screened(rig: PipelineRig, world: World) -> None:
     }
     assert listed(rig) == []
     assert rig.facts().keys() == {blocked, doubtful, released}
-    screenings = rig.pipeline.screenings
+    screenings = rig.pipeline.uploads.screenings
     assert {row["asin"] for row in screenings.review_list()} == {doubtful, released}
     screenings.release([released])
     screenings.refuse([doubtful])

@@ -40,7 +40,7 @@ def test_nobody_looks_before_the_shop_must_show_it(rig: UploadRig) -> None:
     rig.queue([ASIN])
     rig.fail(fault("drop_after"))
     rig.upload()
-    rig.wait(rig.pipeline.upload_rules.lease + timedelta(minutes=1))
+    rig.wait(rig.pipeline.uploads.rules.lease + timedelta(minutes=1))
     assert rig.look().calls == {}
     assert rig.row()["status"] == QueueStatus.UNKNOWN
     rig.wait(timedelta(minutes=1))
@@ -50,15 +50,15 @@ def test_nobody_looks_before_the_shop_must_show_it(rig: UploadRig) -> None:
 def test_a_lost_worker_s_row_is_looked_for_as_late(rig: UploadRig) -> None:
     rig.queue([ASIN])
     rig.put_on_shop(f"b-{ASIN}-1")
-    claimed = rig.pipeline.upload_attempts.claim("one", "lost")
+    claimed = rig.pipeline.uploads.attempts.claim("one", "lost")
     assert claimed is not None
-    assert rig.pipeline.upload_attempts.sending(claimed)
+    assert rig.pipeline.uploads.attempts.sending(claimed)
     assert rig.look().rescued == 0
-    rig.wait(rig.pipeline.upload_rules.lease)
+    rig.wait(rig.pipeline.uploads.rules.lease)
     report = rig.look()
     assert (report.rescued, report.adopted) == (1, 0)
     assert rig.row()["error_message"] == "its worker was lost after sending"
-    rig.wait(rig.pipeline.upload_rules.settled_after_lease)
+    rig.wait(rig.pipeline.uploads.rules.settled_after_lease)
     assert rig.look().adopted == 1
 
 
@@ -228,7 +228,7 @@ def test_a_listing_that_cannot_be_read_proves_nothing(rig: UploadRig) -> None:
 
 def test_a_look_that_was_overtaken_changes_nothing(rig: UploadRig) -> None:
     lose(rig, "drop_after")
-    attempts = rig.pipeline.upload_attempts
+    attempts = rig.pipeline.uploads.attempts
     (seen,) = attempts.unresolved("one")
     rig.look()
     rig.upload(worker="second")

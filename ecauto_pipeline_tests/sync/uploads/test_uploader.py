@@ -15,7 +15,7 @@ import pytest
 from ecauto_pipeline.clients.base_shop.client import BaseShopClient, CallBudget
 from ecauto_pipeline.clients.http import JsonApi, open_http
 from ecauto_pipeline.clients.rate_limit import Pacer
-from ecauto_pipeline.domain.uploads.rules import QueueStatus
+from ecauto_pipeline.domain.uploads.rules import Content, QueueStatus
 from ecauto_pipeline.sandbox.amazon.products import Kind
 from ecauto_pipeline.sandbox.amazon.world import FIRST_ASINS, World
 from ecauto_pipeline.sandbox.faults import Fault
@@ -23,7 +23,12 @@ from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.settings.model import BaseShopSettings, UploadSettings
 from ecauto_pipeline.storage.rate_buckets import RateWindows
 from ecauto_pipeline.storage.tables import products, screenings
-from ecauto_pipeline.sync.uploads.uploader import LACKING_AGAIN_AFTER, Result, Uploader
+from ecauto_pipeline.sync.uploads.uploader import (
+    LACKING_AGAIN_AFTER,
+    Accepted,
+    Result,
+    Uploader,
+)
 from ecauto_pipeline_tests.chaos.worker import Orders, work
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sync.uploads.rig import (
@@ -86,7 +91,7 @@ def test_an_item_is_made_hidden_then_pictured_then_shown_at_the_fresh_price(rig:
     rig.queue([ASIN])
     with rig.watched(watch) as pipeline:
         report = rig.upload(pipeline=pipeline)
-    first_price = rig.pipeline.price_rule.selling_price(CACHED_PRICE)
+    first_price = rig.pipeline.shops.price_rule.selling_price(CACHED_PRICE)
     assert seen == [
         ("before created", 0, first_price, 0),
         ("before image", 0, first_price, 1),
@@ -202,12 +207,12 @@ def test_asking_for_fewer_calls_spends_a_retry_and_makes_nothing(rig: UploadRig)
 def unreachable(rig: UploadRig, uploader: Uploader) -> Uploader:
     """The uploader of a machine from which BASE cannot be reached."""
     pipeline = rig.pipeline
-    account = pipeline.base_accounts("one")[0]
+    account = pipeline.shops.accounts("one")[0]
     pacer = Pacer(pipeline.rate_buckets, rig.clock)
     windows = RateWindows(pipeline.engine, rig.clock)
     budget = CallBudget(account, "nobody", pacer, windows, rig.clock, multiplier=1000)
     api = JsonApi(open_http(1), NOBODY, rig.clock)
-    client = BaseShopClient(api, pipeline.base_tokens(account), budget, rig.clock)
+    client = BaseShopClient(api, pipeline.shops.tokens(account), budget, rig.clock)
     return replace(uploader, client=client)
 
 
@@ -443,7 +448,7 @@ def test_another_worker_goes_on_from_where_a_lost_one_was(
         rig.upload(pipeline=pipeline)
     assert operations(rig.sandbox) == done_before
     assert rig.look().rescued == 0, "its lease is not over"
-    rig.wait(rig.pipeline.upload_rules.lease)
+    rig.wait(rig.pipeline.uploads.rules.lease)
     assert rig.look().rescued == 1
     assert rig.upload(worker="second").results == {Result.PUBLISHED: 1}
     assert rig.is_done()
@@ -507,11 +512,11 @@ def test_an_overtaken_worker_changes_nothing(rig: UploadRig, boundary: str) -> N
 def test_a_turn_that_came_too_late_is_put_back_without_spending_a_retry(rig: UploadRig) -> None:
     rig.queue([ASIN])
 
-    def slow_slot() -> bool:
+    def slow_screen(content: Content) -> Accepted:
         rig.clock.advance(seconds=150)
-        return True
+        return Accepted(content.title or "", "")
 
-    report = rig.upload(changed=lambda uploader: replace(uploader, take_daily_slot=slow_slot))
+    report = rig.upload(changed=lambda uploader: replace(uploader, screen=slow_screen))
     assert report.results == {Result.PUT_BACK: 1}
     assert (rig.row()["status"], rig.row()["retry_count"]) == (QueueStatus.PENDING, 0)
     assert rig.row()["error_message"] == "its turn came too late in its lease"
@@ -597,7 +602,7 @@ def test_a_process_stopped_past_its_lease_is_ended_before_it_sends(
 ) -> None:
     rig = real_shop
     rig.queue([ASIN])
-    rig.pipeline.base_shop_client("one").me()
+    rig.pipeline.shops.client("one").me()
     base = rig.pipeline.settings.base
     quick = BaseShopSettings(
         endpoint=base.endpoint, accounts=base.accounts, timeout=timedelta(seconds=0.3)
