@@ -4,7 +4,6 @@ A refresh whose answer is lost may have used up the refresh token; the old one i
 and then a person must connect the shop again.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from ecauto_pipeline.clients.access_tokens import RENEW_BEFORE, granted, with_credentials
 from ecauto_pipeline.clients.http import Answer, JsonApi
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.base_shop.accounts import Account, AccountState, Shop, Tokens
@@ -34,13 +34,13 @@ from ecauto_pipeline.errors import (
 SCOPES = "read_users read_items write_items"
 """`read_users` tells which shop a token is for; orders hold personal data, not needed here."""
 
-REFRESH_BEFORE = timedelta(minutes=5)
 LAST_USE_BEFORE = timedelta(seconds=30)
 """How long an access token is used on when its refresh's answer was lost."""
 
 SECOND_TRY_AFTER = timedelta(seconds=10)
-LIFETIME_SECONDS = 3600
-MOST_LIFETIME_SECONDS = 30 * 24 * 3600
+LIFETIME = timedelta(hours=1)
+"""How long BASE's access tokens live."""
+
 MAX_REFUSALS = 5
 """Access tokens that BASE gave and then refused, one after another, before the account stops."""
 
@@ -79,9 +79,6 @@ class TokenStore(Protocol):
 
 _NOT_SPENT = (NotSent, NotServed, Throttled, Deferred, Misconfigured, Rejected)
 """After these the refresh token is still good: the call was not carried out."""
-
-_TOKEN = re.compile(r"[!-~]+")
-"""What may stand in a header."""
 
 
 class Verdict(Enum):
@@ -287,7 +284,10 @@ class BaseTokens:
         }
         answer = self._granted(form, self._login_refused)
         tokens = replace(self._tokens_from(answer, Tokens(), started), scope=SCOPES)
-        shop = self._shop_of(tokens.access_token)
+        me = self._api.send("GET", "/1/users/me", token=tokens.access_token)
+        if refused := refusal(me, self._api):
+            raise self._login_refused(refused)
+        shop = shop_from(me.object())
         with self._store.lock(self._account.id):
             known = self._store.tokens(self._account.id) or Tokens()
             if known.shop_id not in {"", shop.id}:
@@ -309,7 +309,7 @@ class BaseTokens:
     def _usable(self, tokens: Tokens) -> bool:
         if tokens.expires_at is None or tokens.access_token in {"", self._refused}:
             return False
-        margin = LAST_USE_BEFORE if tokens.refresh_started_at else REFRESH_BEFORE
+        margin = LAST_USE_BEFORE if tokens.refresh_started_at else RENEW_BEFORE
         return tokens.expires_at - self._clock.now() > margin
 
     def _refreshed(self, tokens: Tokens) -> str:
@@ -317,24 +317,18 @@ class BaseTokens:
         if not tokens.refresh_token:
             raise self._stopped(AccountState.NEEDS_REAUTH, "it was never connected")
         if tokens.refresh_started_at is None:
-            started = replace(tokens, refresh_started_at=self._clock.now())
+            tokens = replace(tokens, refresh_started_at=self._clock.now())
+            self._store.save_tokens(self._account.id, tokens)
             try:
-                return self._first_try(started)
-            except Unavailable as error:
-                if isinstance(error, NotSent | NotServed | Throttled):
-                    raise
-            if self._usable(started):
-                return started.access_token
-            tokens = started
+                return self._refresh(tokens)
+            except _NOT_SPENT:
+                self._store.set_refresh_started(self._account.id, None)
+                raise
+            except Unavailable:
+                # The answer is lost: the old access token may still do for a while.
+                if self._usable(tokens):
+                    return tokens.access_token
         return self._last_try(tokens)
-
-    def _first_try(self, started: Tokens) -> str:
-        self._store.save_tokens(self._account.id, started)
-        try:
-            return self._refresh(started)
-        except _NOT_SPENT:
-            self._store.set_refresh_started(self._account.id, None)
-            raise
 
     def _last_try(self, tokens: Tokens) -> str:
         """The answer to a refresh is lost; if this try is cut short, none may follow."""
@@ -363,50 +357,38 @@ class BaseTokens:
         self._store.save_tokens(self._account.id, new)
         return new.access_token
 
-    def _granted(self, form: Mapping[str, str], error_for: _ErrorFor) -> dict[str, Any]:
+    def _granted(self, form: Mapping[str, str], error_for: _ErrorFor) -> Answer:
         """BASE's answer to the token call; new client credentials are looked for once."""
-        try:
-            return self._ask(form, error_for)
-        except CredentialsRejected:
-            fresh = self._reload()
-            if fresh is None or _client(fresh) == _client(self._account):
-                raise
-            self._account = fresh
-            self._api.redactor.add(fresh.client_secret)
-        return self._ask(form, error_for)
 
-    def _ask(self, form: Mapping[str, str], error_for: _ErrorFor) -> dict[str, Any]:
-        account = self._account
-        client = {"client_id": account.client_id, "client_secret": account.client_secret}
-        answer = self._api.send("POST", "/1/oauth/token", form={**form, **client})
-        if refused := refusal(answer, self._api):
-            raise error_for(refused)
-        return answer.object()
+        def ask(account: Account) -> Answer:
+            client = {"client_id": account.client_id, "client_secret": account.client_secret}
+            answer = self._api.send("POST", "/1/oauth/token", form={**form, **client})
+            if refused := refusal(answer, self._api):
+                raise error_for(refused)
+            return answer
 
-    def _tokens_from(self, answer: Mapping[str, Any], old: Tokens, sent_at: datetime) -> Tokens:
-        match answer:
-            case {"access_token": str(access), "refresh_token": str(refresh)} if (
-                _TOKEN.fullmatch(access) and refresh
-            ):
-                self._api.redactor.add(access, refresh)
-            case _:
-                raise NoProof("the answer to the token call holds no tokens")
-        lifetime = _lifetime(answer.get("expires_in"))
+        def read_again() -> Account:
+            self._account = self._reload() or self._account
+            self._api.redactor.add(self._account.client_secret)
+            return self._account
+
+        return with_credentials(self._account, read_again, ask)
+
+    def _tokens_from(self, answer: Answer, old: Tokens, sent_at: datetime) -> Tokens:
+        access = granted(self._api, answer, sent_at, LIFETIME)
+        refresh = answer.object().get("refresh_token")
+        if not isinstance(refresh, str) or not refresh:
+            raise NoProof("the answer to the token call holds no refresh token")
+        self._api.redactor.add(refresh)
         return Tokens(
-            access_token=access,
+            access_token=access.value,
             refresh_token=refresh,
             previous_refresh_token=old.refresh_token,
             obtained_at=sent_at,
-            expires_at=sent_at + lifetime,
+            expires_at=access.expires_at,
             scope=old.scope,
             shop_id=old.shop_id,
         )
-
-    def _shop_of(self, access_token: str) -> Shop:
-        answer = self._api.send("GET", "/1/users/me", token=access_token)
-        if refused := refusal(answer, self._api):
-            raise self._login_refused(refused)
-        return shop_from(answer.object())
 
     def _login_refused(self, refused: Refusal) -> EcautoError:
         """A login that came to nothing says nothing about the tokens that are there."""
@@ -429,13 +411,3 @@ class BaseTokens:
             f"Account {label} must be connected to BASE again ({reason}). Nothing is sent for it"
             f" until then. Run {connect} and log in to that shop"
         )
-
-
-def _client(account: Account) -> tuple[str, str]:
-    return account.client_id, account.client_secret
-
-
-def _lifetime(seconds: object) -> timedelta:
-    if isinstance(seconds, int) and 0 < seconds <= MOST_LIFETIME_SECONDS:
-        return timedelta(seconds=seconds)
-    return timedelta(seconds=LIFETIME_SECONDS)

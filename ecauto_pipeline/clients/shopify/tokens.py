@@ -1,29 +1,28 @@
 """Access tokens of a Shopify store: one that was set, or such as its app is given for a day."""
 
 import hashlib
-import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 
-from ecauto_pipeline.clients.http import Answer, JsonApi
+from ecauto_pipeline.clients.access_tokens import (
+    AccessToken,
+    AccessTokens,
+    granted,
+    with_credentials,
+)
+from ecauto_pipeline.clients.http import JsonApi
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.errors import (
     AccountStopped,
     CredentialsRejected,
-    EcautoError,
     Misconfigured,
-    NoProof,
     Rejected,
 )
 
-RENEW_BEFORE = timedelta(minutes=5)
-"""A token is renewed this long before it expires."""
-
 LIFETIME = timedelta(hours=24)
-"""How long a token lives at most, and when the answer does not tell."""
+"""How long a token lives."""
 
 STOPPED = {402: "frozen", 423: "locked", 430: "refused for security reasons"}
 """What Shopify's status says about the store: a person must act there."""
@@ -31,9 +30,6 @@ STOPPED = {402: "frozen", 423: "locked", 430: "refused for security reasons"}
 TOKEN_PATH = "/admin/oauth/access_token"  # noqa: S105 - an address
 
 _REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-
-_TOKEN = re.compile(r"[!-~]+")
-"""What may stand in a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +58,8 @@ class ShopifyTokens:
         self._read = read_credentials
         self._api = api
         self._clock = clock
-        self._lock = threading.Lock()
         self._credentials: ShopifyCredentials | None = None
-        self._token = ""
-        self._expires_at: datetime | None = None
+        self._kept = AccessTokens(self._fetch, clock)
 
     def access_token(self) -> str:
         """A token that is good for some minutes.
@@ -76,39 +70,32 @@ class ShopifyTokens:
             AccountStopped: a person must act at the store.
             Unavailable: no answer.
         """
-        with self._lock:
-            before = self._known()
-            try:
-                return self._current(before)
-            except CredentialsRejected:
-                again = self._take(self._read())
-                if again == before:
-                    raise
-            return self._current(again)
+
+        def current(credentials: ShopifyCredentials) -> str:
+            return credentials.access_token or self._kept.current()
+
+        return with_credentials(self._known(), self._read_again, current)
 
     def refused(self, token: str) -> bool:
         """Shopify refused this token; returns whether there is, or can be had, another one."""
-        with self._lock:
-            before = self._known()
-            credentials = self._take(self._read())
-            if credentials.access_token:
-                return credentials.access_token != token
-            if credentials != before or token == self._token:
-                self._expires_at = None
-            return True
+        credentials = self._read_again()
+        if credentials.access_token:
+            return credentials.access_token != token
+        self._kept.refused(token)
+        return True
 
     def fingerprint(self) -> str:
         """What tells the app from others of the same store, and nothing about its secrets."""
-        with self._lock:
-            known = self._known()
+        known = self._known()
         app = known.access_token or known.client_id
         return hashlib.sha256(app.encode()).hexdigest()[:16]
 
     def _known(self) -> ShopifyCredentials:
-        return self._credentials or self._take(self._read())
+        return self._credentials or self._read_again()
 
-    def _take(self, credentials: ShopifyCredentials) -> ShopifyCredentials:
-        """Use these from now on."""
+    def _read_again(self) -> ShopifyCredentials:
+        """The present ones, used from now on."""
+        credentials = self._read()
         if not credentials.access_token and not (
             credentials.client_id and credentials.client_secret
         ):
@@ -120,44 +107,29 @@ class ShopifyTokens:
         self._credentials = credentials
         return credentials
 
-    def _current(self, credentials: ShopifyCredentials) -> str:
-        if credentials.access_token:
-            return credentials.access_token
-        now = self._clock.now()
-        if self._expires_at is None or self._expires_at - now < RENEW_BEFORE:
-            self._fetch(credentials, now)
-        return self._token
-
-    def _fetch(self, credentials: ShopifyCredentials, now: datetime) -> None:
+    def _fetch(self) -> AccessToken:
+        credentials = self._known()
         form = {
             "grant_type": "client_credentials",
             "client_id": credentials.client_id,
             "client_secret": credentials.client_secret,
         }
+        sent_at = self._clock.now()
         answer = self._api.send("POST", TOKEN_PATH, form=form)
-        if answer.status != HTTPStatus.OK:
-            raise self._error_for(answer)
-        body = answer.object()
-        token = body.get("access_token")
-        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise NoProof(f"Shopify store {self._store_id}: an answer without an access token")
-        self._api.redactor.add(token)
-        self._token = token
-        self._expires_at = now + _lifetime(body.get("expires_in"))
-
-    def _error_for(self, answer: Answer) -> EcautoError:
+        if answer.status == HTTPStatus.OK:
+            return granted(self._api, answer, sent_at, LIFETIME)
+        if answer.status in STOPPED:
+            raise stopped(self._store_id, answer.status)
         body = answer.body or {}
         words = body.get("error_description") or body.get("error") or ""
         said = self._api.shown(f"HTTP {answer.status} {words}")
         if answer.status in _REFUSED:
-            return CredentialsRejected(
+            raise CredentialsRejected(
                 f"ECAUTO_SHOPIFY__STORES: Shopify does not accept the client_id and client_secret"
                 f" of store {self._store_id} ({said}); the app must be installed in the store, and"
                 " both must belong to the same organisation"
             )
-        if answer.status in STOPPED:
-            return stopped(self._store_id, answer.status)
-        return Rejected(f"Shopify store {self._store_id} gives no access token ({said})")
+        raise Rejected(f"Shopify store {self._store_id} gives no access token ({said})")
 
 
 def stopped(store_id: str, status: int) -> AccountStopped:
@@ -166,9 +138,3 @@ def stopped(store_id: str, status: int) -> AccountStopped:
         f"Shopify store {store_id} is {STOPPED[status]} (HTTP {status}): settle it in Shopify's"
         " admin; nothing is read from it until then"
     )
-
-
-def _lifetime(seconds: object) -> timedelta:
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
-        return LIFETIME
-    return timedelta(seconds=min(seconds, int(LIFETIME.total_seconds())))

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ecauto_pipeline.clients.amazon.auth import RENEW_BEFORE, AmazonCredentials, LwaTokens
+from ecauto_pipeline.clients.access_tokens import RENEW_BEFORE
+from ecauto_pipeline.clients.amazon.auth import AmazonCredentials, LwaTokens
 from ecauto_pipeline.clients.http import MAX_BYTES, WHOLE_ANSWER, JsonApi, TooLong, open_http
 from ecauto_pipeline.errors import CredentialsRejected, Misconfigured, NoProof, Unavailable
 from ecauto_pipeline.sandbox.amazon.world import World

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ecauto_pipeline.clients.shopify.tokens import RENEW_BEFORE, TOKEN_PATH, ShopifyCredentials
+from ecauto_pipeline.clients.access_tokens import RENEW_BEFORE
+from ecauto_pipeline.clients.shopify.tokens import TOKEN_PATH, ShopifyCredentials
 from ecauto_pipeline.errors import (
     AccountStopped,
     CredentialsRejected,
