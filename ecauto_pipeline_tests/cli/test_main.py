@@ -15,26 +15,19 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 from urllib.parse import quote, quote_plus
-from uuid import uuid4
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
 from ecauto_pipeline.sandbox.amazon.api import AmazonCredentials
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.demo.listings import ACCOUNTS, demo_items, demo_shops
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import Sandbox, demo_sandbox
-from ecauto_pipeline_tests.conftest import run_sql
-from ecauto_pipeline_tests.program import (
-    AMAZON_SECRETS,
-    PATIENCE_SECONDS,
-    Gate,
-    Program,
-    expected_shops,
-    shops,
-)
+from ecauto_pipeline_tests import children
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
+from ecauto_pipeline_tests.postgres import PostgresServer
+from ecauto_pipeline_tests.program import AMAZON_SECRETS, Gate, Program, expected_shops, shops
 
 ASINS = 60
 
@@ -105,10 +98,10 @@ def synced(
 def test_first_commands_may_start_together(tmp_path: Path) -> None:
     with new_sandbox() as sandbox:
         program = Program(tmp_path, sandbox)
-        started = [program.start("status", "--json") for _ in range(3)]
-        for process in started:
-            _, said = process.communicate(timeout=PATIENCE_SECONDS)
-            assert process.returncode == 0, said
+        with ThreadPoolExecutor(3) as pool:
+            running = [pool.submit(program.run, "status", "--json") for _ in range(3)]
+        for each in running:
+            assert each.result().returncode == 0, each.result().stderr
 
 
 def test_what_was_taken_over_is_one_json_object(template: Program) -> None:
@@ -370,29 +363,26 @@ def test_bad_input_is_one_line_and_changes_nothing(
 
 def test_the_sandbox_tells_how_to_use_it(template: Program, tmp_path: Path) -> None:
     program = Program(tmp_path, template.sandbox)
-    process = program.start("sandbox", "--port", "0", "--asins", "20")
-    assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(8)]
-    url = re.search(r"http://127\.0\.0\.1:\d+", lines[0])
-    assert url is not None
-    exports = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines[1:])
-    assert exports["ECAUTO_BASE__ENDPOINT"] == exports["ECAUTO_AMAZON__ENDPOINT"] == url[0]
-    assert exports["ECAUTO_RATE_MULTIPLIER"] == "1.0"
-    stats = httpx.get(f"{url[0]}/sandbox/stats", trust_env=False).json()
-    assert stats["asins"] == 20
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=10)
+    with program.started("sandbox", "--port", "0", "--asins", "20") as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(8)]
+        url = re.search(r"http://127\.0\.0\.1:\d+", lines[0])
+        assert url is not None
+        exports = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines[1:])
+        assert exports["ECAUTO_BASE__ENDPOINT"] == exports["ECAUTO_AMAZON__ENDPOINT"] == url[0]
+        assert exports["ECAUTO_RATE_MULTIPLIER"] == "1.0"
+        with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+            assert client.get(f"{url[0]}/sandbox/stats").json()["asins"] == 20
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, errors) == (0, "")
 
 
 @pytest.fixture
-def plain_postgres_url(postgres: sa.URL) -> Iterator[str]:
+def plain_postgres_url(postgres: PostgresServer) -> Iterator[str]:
     """An empty database, as people write its address."""
-    name = f"cli_{uuid4().hex}"
-    run_sql(postgres.set(database="postgres"), f"CREATE DATABASE {name}")
-    url = postgres.set(database=name, drivername="postgresql")
-    yield url.render_as_string(hide_password=False)
-    run_sql(postgres.set(database="postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres.database() as url:
+        yield url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def test_postgresql_does_as_well(
@@ -488,10 +478,11 @@ def test_with_a_key_no_secret_is_anywhere_even_when_all_is_logged(
         texts.mkdir()
 
         def run(name: str, *arguments: str) -> int:
-            process = program.start(command=[sys.executable, "-c", DEBUG, *arguments])
-            output, errors = process.communicate(timeout=60)
-            (texts / name).write_text(output + errors)
-            return process.returncode
+            command = [sys.executable, "-c", DEBUG, *arguments]
+            environment = program.environment
+            ended = children.run(command, environment=environment, folder=program.folder)
+            (texts / name).write_text(ended.stdout + ended.stderr)
+            return ended.returncode
 
         assert run("import", "import-v1", str(v1)) == 0
         refusal = json.dumps({"error": "invalid_client", "error_description": echo})

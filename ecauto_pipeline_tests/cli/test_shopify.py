@@ -11,11 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
 from ecauto_pipeline.cli.shopify_sync import MirrorOptions, mirror_stores
 from ecauto_pipeline.clock import Clock
@@ -29,7 +27,7 @@ from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.storage import migrate
 from ecauto_pipeline.wiring.late import opened_pipeline
-from ecauto_pipeline_tests.conftest import run_sql
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.mirrored import (
     STORES,
     days,
@@ -39,6 +37,7 @@ from ecauto_pipeline_tests.mirrored import (
     partitions,
     today,
 )
+from ecauto_pipeline_tests.postgres import PostgresServer
 from ecauto_pipeline_tests.program import WRONG_TOKEN, Gate, Program, stores_setting
 from ecauto_pipeline_tests.sync.shopify.rig import MirrorRig
 
@@ -242,13 +241,10 @@ def test_what_was_killed_half_way_is_made_up_by_the_next_sync(tmp_path: Path) ->
 
 
 @pytest.fixture
-def plain_postgres_url(postgres: sa.URL) -> Iterator[str]:
+def plain_postgres_url(postgres: PostgresServer) -> Iterator[str]:
     """An empty database, as people write its address."""
-    name = f"cli_{uuid4().hex}"
-    run_sql(postgres.set(database="postgres"), f"CREATE DATABASE {name}")
-    url = postgres.set(database=name, drivername="postgresql")
-    yield url.render_as_string(hide_password=False)
-    run_sql(postgres.set(database="postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres.database() as url:
+        yield url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def test_postgresql_does_as_well(plain_postgres_url: str, tmp_path: Path) -> None:
@@ -306,10 +302,6 @@ def test_dead_letters_are_shown_and_read_again(tmp_path: Path) -> None:
 
 def test_webhooks_are_received_until_ctrl_c(tmp_path: Path) -> None:
     with installed(tmp_path) as program:
-        process = program.start("shopify", "webhooks", "--port", "0")
-        assert process.stdout is not None
-        url = re.search(r"http://\S+(?=;)", process.stdout.readline())
-        assert url is not None
         body = b'{"id": 5}'
         sent = {
             "X-Shopify-Hmac-Sha256": signature(body, "canary-secret-of/b"),
@@ -317,11 +309,17 @@ def test_webhooks_are_received_until_ctrl_c(tmp_path: Path) -> None:
             "X-Shopify-Shop-Domain": "shop-b.myshopify.com",
             "X-Shopify-Webhook-Id": "w1",
         }
-        with httpx.Client(trust_env=False) as client:
+        with (
+            program.started("shopify", "webhooks", "--port", "0") as process,
+            httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client,
+        ):
+            assert process.stdout is not None
+            url = re.search(r"http://\S+(?=;)", process.stdout.readline())
+            assert url is not None
             assert client.post(url[0], content=body, headers=sent).status_code == 200
             assert client.post(url[0], content=b"{}", headers=sent).status_code == 401
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, errors
         assert "Traceback" not in errors
         with mirrors_of(program) as rig:

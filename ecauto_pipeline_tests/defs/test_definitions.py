@@ -1,11 +1,11 @@
 """The code location: what it defines, by the names that users hold on to."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import dagster as dg
@@ -18,6 +18,7 @@ from ecauto_pipeline.defs.partitions import RANGE_END, RANGE_START
 from ecauto_pipeline.domain.amazon.asin import SHARDS
 from ecauto_pipeline.storage.tables import account_configs
 from ecauto_pipeline.wiring.pipeline import Pipeline
+from ecauto_pipeline_tests.children import run
 
 FACTS = {
     "amazon_catalog": timedelta(days=7),
@@ -98,18 +99,10 @@ def test_the_definitions_load_without_a_warning() -> None:
     dg.Definitions.validate_loadable(defs)
 
 
-def loaded(
-    statement: str, folder: Path, *flags: str, **settings: str
-) -> "subprocess.CompletedProcess[str]":
+def loaded(statement: str, folder: Path, *flags: str, **settings: str) -> "CompletedProcess[str]":
     """A process that runs the statement in that folder, with no settings but these."""
-    return subprocess.run(
-        [sys.executable, *flags, "-c", statement],
-        cwd=folder,
-        env={"PATH": "", "PYTHONPATH": ":".join(sys.path), **settings},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {"PATH": "", "PYTHONPATH": ":".join(sys.path), **settings}
+    return run([sys.executable, *flags, "-c", statement], environment=environment, folder=folder)
 
 
 def test_loading_does_no_work_and_warns_of_nothing(tmp_path: Path) -> None:

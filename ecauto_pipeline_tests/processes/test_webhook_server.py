@@ -17,6 +17,7 @@ from ecauto_pipeline.errors import Misconfigured
 from ecauto_pipeline.processes.webhook_server import HOST, MOST_BYTES, PATH, WebhookServer
 from ecauto_pipeline.settings.model import ShopifyStore
 from ecauto_pipeline.storage.shopify.webhook_inbox import WebhookInbox
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
 
 BODY = '{"id": 706405506930370084, "email": "bob@example.com", "note": "ありがとう"}'.encode()
@@ -51,7 +52,9 @@ def server(inbox: WebhookInbox, clock: FakeClock) -> Iterator[WebhookServer]:
 
 @pytest.fixture
 def client(server: WebhookServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://{HOST}:{server.port}", trust_env=False) as client:
+    with httpx.Client(
+        base_url=f"http://{HOST}:{server.port}", trust_env=False, timeout=PATIENCE_SECONDS
+    ) as client:
         yield client
 
 
@@ -255,7 +258,10 @@ def test_what_nobody_foresaw_is_not_acknowledged_either(
 ) -> None:
     with WebhookServer(STORES, BrokenInbox(engine, clock), clock) as server:
         url = f"http://{HOST}:{server.port}{PATH}"
-        with httpx.Client(trust_env=False) as client, pytest.raises(httpx.RemoteProtocolError):
+        with (
+            httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client,
+            pytest.raises(httpx.RemoteProtocolError),
+        ):
             client.post(url, content=BODY, headers=headers())
     assert "a request could not be answered: ValueError" in caplog.text
     assert "bob@" not in "".join([caplog.text, *capfd.readouterr()])

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from ecauto_pipeline.sandbox.base_shop.state import ShopSeed
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 
 MARKETPLACE = "A1VC38T7YXB528"
 
@@ -14,7 +15,7 @@ class AmazonCaller:
     """Calls Amazon's operations with an access token."""
 
     def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, trust_env=False)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_SECONDS)
         self.renew()
 
     def renew(self) -> None:
@@ -78,7 +79,7 @@ class ShopCaller:
     """Calls BASE for one account."""
 
     def __init__(self, url: str, shop: ShopSeed) -> None:
-        self.http = httpx.Client(base_url=url, trust_env=False)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_SECONDS)
         self.shop = shop
         self.refresh_token = shop.refresh_token
 

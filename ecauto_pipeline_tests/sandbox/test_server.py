@@ -8,13 +8,16 @@ import pytest
 
 from ecauto_pipeline.sandbox.amazon.world import FIRST_ASINS, World
 from ecauto_pipeline.sandbox.server import Sandbox, run_sandbox
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sandbox.callers import AmazonCaller, ShopCaller
 
 
 @pytest.fixture
 def switches(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{sandbox.url}/sandbox/", trust_env=False) as client:
+    with httpx.Client(
+        base_url=f"{sandbox.url}/sandbox/", trust_env=False, timeout=PATIENCE_SECONDS
+    ) as client:
         yield client
 
 
@@ -117,7 +120,7 @@ def test_the_port_is_on_loopback_and_free_again_afterwards() -> None:
     assert url.startswith("http://127.0.0.1:")
     sandbox.close()
     with pytest.raises(httpx.ConnectError):
-        httpx.get(url, trust_env=False)
+        httpx.get(url, trust_env=False, timeout=PATIENCE_SECONDS)
 
 
 class Enough(Exception):
@@ -127,7 +130,12 @@ class Enough(Exception):
 def test_the_command_runs_the_demonstration() -> None:
     def ready(sandbox: Sandbox) -> None:
         assert len(sandbox.items("base_account_2")) > 5
-        assert httpx.get(f"{sandbox.url}/sandbox/stats", trust_env=False).status_code == 200
+        assert (
+            httpx.get(
+                f"{sandbox.url}/sandbox/stats", trust_env=False, timeout=PATIENCE_SECONDS
+            ).status_code
+            == 200
+        )
         raise Enough
 
     with pytest.raises(Enough):

@@ -1,6 +1,5 @@
 """A database is brought to the revision of this program, or refused with one clear line."""
 
-import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from sqlalchemy import event
 from ecauto_pipeline.errors import DatabaseUnusable
 from ecauto_pipeline.storage import database, migrate
 from ecauto_pipeline.storage.shopify.tables import metadata
+from ecauto_pipeline_tests.children import at_once
 
 
 @pytest.fixture
@@ -56,24 +56,14 @@ def test_a_second_upgrade_changes_nothing(engine: sa.Engine) -> None:
     assert set(begun) <= {"PRAGMA", "BEGIN", "SELECT"}
 
 
-def upgrade_in_a_process(url: str, failures: "multiprocessing.SimpleQueue[str]") -> None:
-    try:
-        migrate.upgrade(database.open_engine(url))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the test wants to see it
-        failures.put(repr(error))
+def upgrade(url: str) -> None:
+    engine = database.open_engine(url)
+    migrate.upgrade(engine)
+    engine.dispose()
 
 
 def test_two_processes_may_upgrade_at_once(empty_url: str) -> None:
-    context = multiprocessing.get_context("fork")
-    failures: multiprocessing.SimpleQueue[str] = context.SimpleQueue()
-    processes = [
-        context.Process(target=upgrade_in_a_process, args=(empty_url, failures)) for _ in range(2)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert failures.empty()
+    at_once(2, upgrade, empty_url)
     engine = database.open_engine(empty_url)
     assert migrate.current_revision(engine) == migrate.HEAD
     engine.dispose()

@@ -1,9 +1,10 @@
 """What the mirrors load: commands that only mirror start as fast as they can."""
 
-import subprocess
 import sys
 
 import pytest
+
+from ecauto_pipeline_tests.children import run
 
 PROGRAM = """
 import sys
@@ -15,8 +16,9 @@ print(*sys.modules)
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
     """The modules of a process that has imported the mirrors."""
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True)
-    return set(done.stdout.decode().split())
+    ended = run([sys.executable, "-c", PROGRAM])
+    assert ended.returncode == 0, ended.stderr
+    return set(ended.stdout.split())
 
 
 @pytest.mark.parametrize("module", ["alembic", "dagster", "pandas", "psycopg2", "sp_api"])

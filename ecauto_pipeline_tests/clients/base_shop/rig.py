@@ -3,7 +3,6 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing.synchronize import Barrier
 
 import sqlalchemy as sa
 
@@ -90,14 +89,13 @@ def rigged(
     turns.dispose()
 
 
-def refresh_in_a_process(url: str, endpoint: str, start: Barrier) -> None:
-    """Ask for an access token at the same moment as others do, and use it."""
+def refresh_and_use(url: str, endpoint: str) -> None:
+    """Ask for an access token, as a process of its own, and use it."""
     engine = database.open_engine(url)
     clock = SystemClock()
     with open_http() as http:
         api = JsonApi(http, endpoint, clock)
         tokens = BaseTokens(ACCOUNT, AccountStore(engine, Cipher(), clock), api, clock)
-        start.wait(timeout=60)
         answer = api.send("GET", "/1/users/me", token=tokens.access_token())
     engine.dispose()
     assert answer.status == 200, answer

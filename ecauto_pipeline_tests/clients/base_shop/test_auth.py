@@ -1,6 +1,5 @@
 """Access tokens of BASE: refreshed in time, once, and never in a loop."""
 
-import multiprocessing
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -29,13 +28,14 @@ from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.storage.base_shop.accounts import AccountStore
 from ecauto_pipeline.storage.cipher import Cipher
+from ecauto_pipeline_tests.children import at_once
 from ecauto_pipeline_tests.clients.base_shop.rig import (
     ACCOUNT,
     OTHER_SEED,
     SEED,
     Rig,
     other_credentials,
-    refresh_in_a_process,
+    refresh_and_use,
     rigged,
 )
 from ecauto_pipeline_tests.fakes import FakeClock
@@ -142,20 +142,10 @@ def test_a_token_that_another_process_refreshed_is_taken_over(rig: Rig, sandbox:
 
 
 def test_processes_that_refresh_at_once_send_one_refresh(engine: sa.Engine, url: str) -> None:
-    processes = multiprocessing.get_context("spawn")
-    start = processes.Barrier(3)
     with Sandbox(World(count=1), (SEED,)) as sandbox:
-        workers = [
-            processes.Process(target=refresh_in_a_process, args=(url, sandbox.url, start))
-            for _ in range(start.parties)
-        ]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join(timeout=90)
-        assert [worker.exitcode for worker in workers] == [0] * start.parties
+        at_once(3, refresh_and_use, url, sandbox.url)
         assert sandbox.calls(TOKEN) == 1
-        assert sandbox.calls("users/me", status=200) == start.parties
+        assert sandbox.calls("users/me", status=200) == 3
 
 
 def test_the_refresh_is_noted_before_it_is_sent_and_names_the_redirect_uri(

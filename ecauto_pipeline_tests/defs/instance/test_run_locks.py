@@ -3,7 +3,8 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +13,7 @@ import pytest
 from ecauto_pipeline.defs.instance.run_locks import held_run_lock, reap_lost_runs
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import demo_sandbox
+from ecauto_pipeline_tests.children import started
 from ecauto_pipeline_tests.program import Gate, Program
 
 POOL = "amazon_sp_api"
@@ -54,22 +56,14 @@ with held_run_lock(instance, sys.argv[2]):
 """
 
 
-def hold(instance: dg.DagsterInstance, run_id: str) -> "subprocess.Popen[str]":
-    """A process that works on the run until its input ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, instance.root_directory, run_id],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    return process
-
-
-def kill(process: "subprocess.Popen[str]") -> None:
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+@contextmanager
+def held_elsewhere(instance: dg.DagsterInstance, run_id: str) -> Generator[None]:
+    """A process works on the run; when the context ends, it is killed."""
+    command = [sys.executable, "-c", HOLD, instance.root_directory, run_id]
+    with started(command, stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield
 
 
 @pytest.mark.parametrize(
@@ -85,10 +79,9 @@ def test_what_becomes_of_a_run_whose_process_was_killed(
     before: dg.DagsterRunStatus, after: dg.DagsterRunStatus, instance: dg.DagsterInstance
 ) -> None:
     run_id = add_run(instance, status=before)
-    process = hold(instance, run_id)
-    assert reap_lost_runs(instance) == []
-    assert lock_files(instance) == [f"{run_id}.lock"]
-    kill(process)
+    with held_elsewhere(instance, run_id):
+        assert reap_lost_runs(instance) == []
+        assert lock_files(instance) == [f"{run_id}.lock"]
     assert reap_lost_runs(instance) == ([run_id] if after is not before else [])
     assert status_of(instance, run_id) is after
     assert lock_files(instance) == []
@@ -97,7 +90,8 @@ def test_what_becomes_of_a_run_whose_process_was_killed(
 
 def test_what_a_deleted_run_left_is_tidied_up(instance: dg.DagsterInstance) -> None:
     run_id = add_run(instance)
-    kill(hold(instance, run_id))
+    with held_elsewhere(instance, run_id):
+        pass
     instance.delete_run(run_id)
     assert reap_lost_runs(instance) == []
     assert lock_files(instance) == []
@@ -107,10 +101,10 @@ def test_its_slot_is_free_again(instance: dg.DagsterInstance) -> None:
     log = instance.event_log_storage
     log.set_concurrency_slots(POOL, 1)
     lost, alive = add_run(instance, 1), add_run(instance, 2)
-    process = hold(instance, lost)
-    assert log.claim_concurrency_slot(POOL, lost, "amazon_facts").is_claimed
-    with held_run_lock(instance, alive):
-        kill(process)
+    with ExitStack() as held:
+        with held_elsewhere(instance, lost):
+            assert log.claim_concurrency_slot(POOL, lost, "amazon_facts").is_claimed
+            held.enter_context(held_run_lock(instance, alive))
         assert not log.claim_concurrency_slot(POOL, alive, "amazon_facts").is_claimed
         assert reap_lost_runs(instance) == [lost]
         assert log.claim_concurrency_slot(POOL, alive, "amazon_facts").is_claimed

@@ -9,6 +9,7 @@ import pytest
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.base_shop.state import Item
 from ecauto_pipeline.sandbox.server import Sandbox
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sandbox.callers import ShopCaller
 from ecauto_pipeline_tests.sandbox.conftest import SHOPS
@@ -55,7 +56,7 @@ def test_a_refresh_needs_its_own_client(sandbox: Sandbox) -> None:
 
 
 def test_the_client_may_name_itself_by_basic_authentication(sandbox: Sandbox) -> None:
-    with httpx.Client(base_url=sandbox.url, trust_env=False) as client:
+    with httpx.Client(base_url=sandbox.url, trust_env=False, timeout=PATIENCE_SECONDS) as client:
         response = client.post(
             "/1/oauth/token",
             data={"grant_type": "refresh_token", "refresh_token": SHOPS[0].refresh_token},

@@ -8,6 +8,7 @@ import httpx
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import FakeClock
 
 VERSION = "2026-10"
@@ -61,7 +62,7 @@ class ShopifyCaller:
     """Calls one store."""
 
     def __init__(self, url: str, shop: ShopifyShop, version: str = VERSION) -> None:
-        self.http = httpx.Client(base_url=url, trust_env=False)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_SECONDS)
         self.http.headers["x-shopify-access-token"] = shop.access_token or ""
         self.version = version
 

@@ -12,6 +12,7 @@ from ecauto_pipeline.sandbox.faults import fault_from
 from ecauto_pipeline.sandbox.server import Sandbox, demo_sandbox
 from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sandbox.shopify.rig import Rig, ShopifyCaller
 
@@ -56,7 +57,9 @@ def grant(sandbox: Sandbox, host: str, **form: str) -> httpx.Response:
         **form,
     }
     url = f"{sandbox.url}/admin/oauth/access_token"
-    return httpx.post(url, data=fields, headers={"host": host}, trust_env=False)
+    return httpx.post(
+        url, data=fields, headers={"host": host}, trust_env=False, timeout=PATIENCE_SECONDS
+    )
 
 
 def test_client_credentials_give_a_token_for_a_day(two: Sandbox, clock: FakeClock) -> None:
@@ -79,12 +82,20 @@ def test_tokens_expire_on_request(two: Sandbox) -> None:
     granted = grant(two, "shop-a.myshopify.com").json()["access_token"]
     headers = {"X-Shopify-Access-Token": granted}
     url = f"{two.url}/admin/oauth/access_scopes.json"
-    scopes = httpx.get(url, headers=headers, trust_env=False).json()["access_scopes"]
+    scopes = httpx.get(url, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS).json()[
+        "access_scopes"
+    ]
     assert {"handle": "read_all_orders"} in scopes
     two.expire_tokens("amazon")
-    assert httpx.get(url, headers=headers, trust_env=False).status_code == 200
+    assert (
+        httpx.get(url, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS).status_code
+        == 200
+    )
     two.expire_tokens("shopify")
-    assert httpx.get(url, headers=headers, trust_env=False).status_code == 401
+    assert (
+        httpx.get(url, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS).status_code
+        == 401
+    )
     with pytest.raises(ValueError, match="shopify"):
         two.expire_tokens("ebay")
 
@@ -190,12 +201,17 @@ def test_a_file_may_come_in_half(rig: Rig, strike: Strike) -> None:
     poll = "query ($id: ID!) { bulkOperation(id: $id) { url fileSize } }"
     ended = rig.caller.data(poll, id=started["bulkOperation"]["id"])["bulkOperation"]
     strike("shopify/bulk", "truncated_json", times=1)
-    sizes = [len(httpx.get(ended["url"], trust_env=False).content) for _ in range(2)]
+    sizes = [
+        len(httpx.get(ended["url"], trust_env=False, timeout=PATIENCE_SECONDS).content)
+        for _ in range(2)
+    ]
     assert sizes == [int(ended["fileSize"]) // 2, int(ended["fileSize"])]
 
 
 def test_stores_can_be_watched_and_moved(rig: Rig) -> None:
-    with httpx.Client(base_url=f"{rig.sandbox.url}/sandbox/", trust_env=False) as switches:
+    with httpx.Client(
+        base_url=f"{rig.sandbox.url}/sandbox/", trust_env=False, timeout=PATIENCE_SECONDS
+    ) as switches:
         query = {"store": "shop-t", "entity": "orders"}
         told = switches.get("shopify", params=query).json()
         assert told == {"orders": rest_bodies(rig.shop, "orders")}

@@ -27,6 +27,7 @@ from ecauto_pipeline.storage.shopify.tables import (
     shopify_products,
     webhook_inbox,
 )
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
 
 SHOP = "one"
@@ -426,10 +427,10 @@ def test_a_stale_save_that_waited_for_a_newer_one_leaves_its_children(
 
     def hold() -> None:
         inside.set()
-        begun.wait(10)
+        begun.wait(PATIENCE_SECONDS)
 
     def save_older() -> None:
-        inside.wait(10)
+        inside.wait(PATIENCE_SECONDS)
         begun.set()
         assert store.save(SHOP, PRODUCTS, [product(1, 1, 12)]) == Saved(stale=1)
 

@@ -15,6 +15,7 @@ from ecauto_pipeline.domain.uploads.intake import ParsedFile
 from ecauto_pipeline.errors import Misconfigured
 from ecauto_pipeline.storage.uploads import inbox as inbox_module
 from ecauto_pipeline.storage.uploads.inbox import Inbox, read_asin_file, ready_files
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
 
 A = "B0FGQJ45HW"
@@ -192,7 +193,7 @@ def test_each_list_is_taken_once_however_many_try(inbox: Inbox, drop: Drop) -> N
     start = Barrier(4)
 
     def take(path: Path) -> bool:
-        start.wait()
+        start.wait(PATIENCE_SECONDS)
         with inbox.taken(path) as working:
             if working is not None:
                 inbox.finish(working, write_report)

@@ -14,6 +14,7 @@ from ecauto_pipeline.domain.amazon.asin import shard_of
 from ecauto_pipeline.domain.uploads.intake import Candidate, IntakeRow, Outcome
 from ecauto_pipeline.storage.tables import listings, products, upload_queue
 from ecauto_pipeline.storage.uploads.intake import IntakeStore, Place
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
 
 A, B, C = "B0FGQJ45HW", "B07YV55TNL", "B06Y69FKT2"
@@ -188,7 +189,7 @@ def test_two_at_once_list_everything_once(
     def take_in(account_id: str) -> Counter[Outcome]:
         mine = wanted if account_id in {"one", "three"} else wanted[::-1]
         own = IntakeStore(engine, clock)
-        start.wait()
+        start.wait(PATIENCE_SECONDS)
         own.prepare(mine)
         return Counter(outcomes(commit(own, *(added(asin, account_id) for asin in mine))))
 

@@ -16,6 +16,7 @@ from ecauto_pipeline.domain.amazon.facts import (
 )
 from ecauto_pipeline.domain.amazon.freshness import Due
 from ecauto_pipeline.sync.amazon.detail_queue import Detail, DetailQueue
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
 
 RECHECK_BUDGET = timedelta(minutes=10)
@@ -45,7 +46,7 @@ def in_a_thread(work: Callable[[], object]) -> Callable[[], object]:
     thread.start()
 
     def result() -> object:
-        thread.join(timeout=5)
+        thread.join(PATIENCE_SECONDS)
         return results[0]
 
     return result

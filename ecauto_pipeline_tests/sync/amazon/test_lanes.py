@@ -8,6 +8,7 @@ import pytest
 
 from ecauto_pipeline.clock import StoppableClock, Stopped, SystemClock
 from ecauto_pipeline.sync.amazon.lanes import Emit, Lane, run_lanes
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import FakeClock
 
 
@@ -75,7 +76,7 @@ def test_lanes_run_side_by_side(scene: Scene) -> None:
     meeting = threading.Barrier(3)
 
     def lane(emit: Emit) -> None:
-        emit(meeting.wait(timeout=5))
+        emit(meeting.wait(PATIENCE_SECONDS))
 
     scene.run(lane, lane, lane)
     assert sorted(map(str, scene.handled)) == ["0", "1", "2"]
@@ -104,7 +105,7 @@ def test_an_error_stops_all_and_goes_on(scene: Scene) -> None:
 
 def test_who_waits_for_another_lane_is_woken(scene: Scene) -> None:
     def waiting(_: Emit) -> None:
-        assert scene.woken.wait(timeout=5)
+        assert scene.woken.wait(PATIENCE_SECONDS)
         if scene.clock.stopped:
             raise Stopped
 

@@ -195,14 +195,6 @@ class UploadRig:
         )
 
 
-def without_fsync(url: str) -> str:
-    """The same database; nobody pulls the plug here."""
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.update_query_dict({"options": "-c synchronous_commit=off"})
-    return parsed.render_as_string(hide_password=False)
-
-
 @contextmanager
 def uploads_rigged(
     url: str,
@@ -221,7 +213,7 @@ def uploads_rigged(
         Sandbox(world or World(count=11), SHOPS, {}, clock=clock, rate_multiplier=1000) as sandbox,
         pipeline_rigged(
             sandbox,
-            without_fsync(url),
+            url,
             data_dir,
             clock,
             shops=merged,

@@ -29,6 +29,7 @@ from ecauto_pipeline.sync.progress import Progress, Silent
 from ecauto_pipeline.sync.screening import Screener
 from ecauto_pipeline.sync.uploads import intake as intake_module
 from ecauto_pipeline.sync.uploads.intake import Intake, IntakeOptions, IntakeReport
+from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
 from ecauto_pipeline_tests.sync.pipeline_rig import PipelineRig, pipeline_rigged
 
@@ -339,7 +340,7 @@ def test_two_at_once_list_everything_once(open_rig: Open, world: World) -> None:
     start = Barrier(2)
 
     def run(rig: PipelineRig, asins: Sequence[str]) -> dict[str, Outcome]:
-        start.wait()
+        start.wait(PATIENCE_SECONDS)
         return outcomes(take_in(rig, asins))
 
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:

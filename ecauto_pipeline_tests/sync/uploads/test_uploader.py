@@ -1,6 +1,5 @@
 """One listing after another onto a shop: in order, once, and what follows when it goes wrong."""
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator
@@ -20,7 +19,7 @@ from ecauto_pipeline.sandbox.amazon.products import Kind
 from ecauto_pipeline.sandbox.amazon.world import FIRST_ASINS, World
 from ecauto_pipeline.sandbox.faults import Fault
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.settings.model import BaseShopSettings, UploadSettings
+from ecauto_pipeline.settings.model import UploadSettings
 from ecauto_pipeline.storage.rate_buckets import RateWindows
 from ecauto_pipeline.storage.tables import products, screenings
 from ecauto_pipeline.sync.uploads.uploader import (
@@ -30,6 +29,14 @@ from ecauto_pipeline.sync.uploads.uploader import (
     Uploader,
 )
 from ecauto_pipeline_tests.chaos.worker import Orders, work
+from ecauto_pipeline_tests.children import (
+    FORKS,
+    PATIENCE_SECONDS,
+    has_stopped,
+    is_pending,
+    wait_for,
+    working,
+)
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.sync.uploads.rig import (
     ADD,
@@ -42,9 +49,8 @@ from ecauto_pipeline_tests.sync.uploads.rig import (
 
 ASIN, OTHER, THIRD = FIRST_ASINS[:3]
 NOBODY = "http://127.0.0.1:9"
-LEASE_SECONDS = 1.5
 ALL_DAY = UploadSettings(from_hour=0, to_hour=24)
-"""For processes of their own: longer than the time-out and the margin."""
+"""For processes of their own, which go by the machine's clock."""
 
 WHOLE_DAY = 24 * 3600
 
@@ -603,26 +609,17 @@ def test_a_process_stopped_past_its_lease_is_ended_before_it_sends(
     rig = real_shop
     rig.queue([ASIN])
     rig.pipeline.shops.client("one").me()
-    base = rig.pipeline.settings.base
-    quick = BaseShopSettings(
-        endpoint=base.endpoint, accounts=base.accounts, timeout=timedelta(seconds=0.3)
-    )
-    short = ALL_DAY.model_copy(update={"lease": timedelta(seconds=LEASE_SECONDS)})
-    settings = rig.pipeline.settings.model_copy(update={"base": quick, "upload": short})
-    context = multiprocessing.get_context("spawn")
-    stopping = context.Event()
-    worker = context.Process(
-        target=work, args=(settings, Orders("one", fenced=fenced, stop_itself=True), stopping)
-    )
-    worker.start()
-    try:
-        assert stopping.wait(30)
-        worker.join(LEASE_SECONDS)
-        assert worker.is_alive()
-        os.kill(worker.pid or 0, signal.SIGCONT)
-        worker.join(30)
-    finally:
-        worker.kill()
+    orders = Orders("one", fenced=fenced, stop_itself=True)
+    with working(worker := FORKS.Process(target=work, args=(rig.pipeline.settings, orders))):
+        pid = worker.pid or 0
+        wait_for("the stop", lambda: has_stopped(pid) or not worker.is_alive())
+        assert has_stopped(pid)
+        # Both its lease and, where there is one, its fence end while it sleeps.
+        rig.set_row(lease_until=rig.clock.now() - timedelta(days=1))
+        if fenced:
+            wait_for("the alarm", lambda: is_pending(pid, signal.SIGALRM))
+        os.kill(pid, signal.SIGCONT)
+        worker.join(PATIENCE_SECONDS)
     assert worker.exitcode == status
     assert len(rig.items()) == made
     assert rig.row()["status"] == ("uploading" if fenced else "success")
