@@ -25,6 +25,9 @@ RECENT_ORDERS = timedelta(days=59)
 RECONCILE_EVERY = timedelta(days=1)
 """How often all ids are compared because the mirror lacks some; when it has too many, at once."""
 
+RESUME_WITHIN = timedelta(days=1)
+"""An older bulk operation is not waited for: what it tells is too old."""
+
 MOST_MISSING_SHARE, MISSING_FROM = 0.5, 20
 """A shop that lists less than half of what it had, twenty records or more, is not believed."""
 
@@ -203,6 +206,14 @@ def pick_transport(chosen: Transport | None, entity: Entity, expected: int | Non
         return chosen
     large = expected is not None and expected >= BULK_FROM[entity]
     return Transport.BULK if large else Transport.GRAPHQL
+
+
+def bulk_to_resume(state: SyncState, query: str, now: datetime) -> str | None:
+    """The bulk operation that an earlier run began for the same query, if it is recent."""
+    began_at = state.bulk_started_at
+    if state.bulk_query != query or began_at is None or now - began_at >= RESUME_WITHIN:
+        return None
+    return state.bulk_operation_id
 
 
 def too_many_missing(missing: int, live: int) -> bool:

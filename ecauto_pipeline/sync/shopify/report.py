@@ -1,15 +1,13 @@
 """What a run did to the mirror of one entity of one store."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from ecauto_pipeline.domain.shopify.mirror import Depth, Entity, Page, Record, Transport, Window
-
-JAPAN_OFFSET = timedelta(hours=9)
-"""Partitions are days in Japan, where no clock is ever changed."""
+from ecauto_pipeline.clock import JAPAN
+from ecauto_pipeline.domain.shopify.mirror import Depth, Entity, Page, Transport, Window
+from ecauto_pipeline.storage.shopify.mirror import Saved
 
 
 @dataclass(slots=True)
@@ -40,13 +38,19 @@ class MirrorReport:
     problems: list[str] = field(default_factory=list[str])
     seconds: float = 0
 
-    def count(self, page: Page) -> None:
-        """Count what came."""
+    def count(self, page: Page, saved: Saved) -> None:
+        """Count what came, and what became of it."""
         self.pages += 1
         self.read += len(page.records)
         self.bad += len(page.bad)
-        days = Counter((record.updated_at + JAPAN_OFFSET).date() for record in page.records)
+        # Partitions are days in Japan.
+        days = Counter(record.updated_at.astimezone(JAPAN).date() for record in page.records)
         self.days.update({day.isoformat(): count for day, count in days.items()})
+        self.created += saved.created
+        self.changed += saved.changed
+        self.same += saved.same
+        self.stale += saved.stale
+        self.children += saved.children
 
     def note(self, note: str) -> None:
         """Remember something that a person may want to know, once."""
@@ -85,14 +89,6 @@ class MirrorReport:
             "seconds": round(self.seconds, 1),
         }
         return {name: value for name, value in shown.items() if value is not None}
-
-
-def newest(records: Iterable[Record], so_far: datetime | None) -> datetime | None:
-    """The latest change seen."""
-    times = [record.updated_at for record in records]
-    if so_far is not None:
-        times.append(so_far)
-    return max(times, default=None)
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -73,79 +73,82 @@ class WebhookMerge:
     def merge(self, limit: int = LIMIT) -> WebhookReport:
         """Merge what is pending, the oldest first, taking turns with syncs of the same mirrors."""
         report = WebhookReport()
-        pending = sorted(self.inbox.pending(limit), key=lambda each: (_mirrors(each), _turn(each)))
+        pending = sorted(
+            self.inbox.pending(limit), key=lambda each: (_mirrors(each), meaning(each.topic).effect)
+        )
         for (store_id, _, entities), webhooks in groupby(pending, key=_mirrors):
             with ExitStack() as held:
                 for entity in entities:
                     held.enter_context(self.exclusive(f"shopify/{store_id}/{entity}"))
-                self._merge_all(list(webhooks), report)
+                done = [each.webhook_id for each in webhooks if self._merge(each, report)]
+                self.inbox.merged(done)
+                report.merged += len(done)
         report.forgotten = self.inbox.forget_before(self.clock.now() - KEPT_FOR)
         return report
 
-    def _merge_all(self, webhooks: Sequence[ReceivedWebhook], report: WebhookReport) -> None:
-        done: list[str] = []
-        for webhook in webhooks:
-            try:
-                self._merge(webhook, report)
-            except Unreadable as reason:
-                self.inbox.merged([webhook.webhook_id], problem=str(reason))
-                report.problems.append(_about(webhook, str(reason)))
-            except Exception as error:  # noqa: BLE001 - one must not keep all others waiting
-                # Only what it is: its message may hold what is personal.
-                self.inbox.failed(webhook.webhook_id, type(error).__name__)
-                report.errors.append(_about(webhook, type(error).__name__))
-            else:
-                done.append(webhook.webhook_id)
-        self.inbox.merged(done)
-        report.merged += len(done)
+    def _merge(self, webhook: ReceivedWebhook, report: WebhookReport) -> bool:
+        """Do what the webhook asks for; False, and a word why, where that cannot be done."""
+        try:
+            self._apply(webhook, report)
+        except Unreadable as reason:
+            self.inbox.merged([webhook.webhook_id], problem=str(reason))
+            report.problems.append(_about(webhook, str(reason)))
+            return False
+        except Exception as error:  # noqa: BLE001 - one must not keep all others waiting
+            # Only what it is: its message may hold what is personal.
+            self.inbox.failed(webhook.webhook_id, type(error).__name__)
+            report.errors.append(_about(webhook, type(error).__name__))
+            return False
+        return True
 
-    def _merge(self, webhook: ReceivedWebhook, report: WebhookReport) -> None:
+    def _apply(self, webhook: ReceivedWebhook, report: WebhookReport) -> None:
         """Do what the webhook asks for.
 
         Raises:
             Unreadable: it is not as Shopify describes it.
         """
-        effect = meaning(webhook.topic).effect
+        effect, store_id = meaning(webhook.topic).effect, webhook.store_id
         if effect is Effect.NOTHING:
             report.without_effect += 1
             return
         payload = json_object(parsed(webhook.body.encode()), "the payload")
         if effect is Effect.SAVE:
-            self._save(webhook, payload, report)
-        elif effect in {Effect.DELETE, Effect.MERGE}:
-            self._delete(webhook, payload, report)
+            # One by one: payloads of a record may differ in their fields, and a batch keeps the
+            # newest.
+            [entity] = meaning(webhook.topic).entities
+            page = read_page(entity, Shape.BODY, [payload])
+            if page.bad:
+                self.letters.add(store_id, entity, page.bad)
+                raise Unreadable(page.bad[0].reason)
+            saved = self.store.save(store_id, entity, page.records)
+            report.saved += saved.created + saved.changed + saved.same
+            report.stale += saved.stale
+        elif effect is Effect.DELETE:
+            self._tombstone(webhook, whole_id(payload.get("id")), report)
+        elif effect is Effect.MERGE:
+            # Shopify tells of attempts that fail, too.
+            if word(payload.get("status"), "status") == "completed":
+                name = "admin_graphql_api_customer_deleted_id"
+                self._tombstone(webhook, id_from_gid(payload.get(name), name), report)
+            else:
+                report.without_effect += 1
         elif effect in {Effect.REDACT, Effect.FORGET_STORE}:
-            self._forget(webhook.store_id, effect, payload)
+            self._forget(store_id, effect, payload)
             report.redacted += 1
+        elif effect is Effect.UNINSTALLED:
+            advice = "install the app again, or take the store out of ECAUTO_SHOPIFY__STORES"
+            report.notes.append(_about(webhook, advice))
         else:
-            report.notes.append(_about(webhook, _note(effect, payload)))
+            customer = _customer_id(payload)
+            demand = f"customer {customer} asks what is stored: answer within 30 days"
+            report.notes.append(_about(webhook, demand))
 
-    def _save(
-        self, webhook: ReceivedWebhook, payload: dict[str, Any], report: WebhookReport
-    ) -> None:
-        # One by one: payloads of a record may differ in their fields, and a batch keeps the newest.
+    def _tombstone(self, webhook: ReceivedWebhook, gone: int, report: WebhookReport) -> None:
         [entity] = meaning(webhook.topic).entities
-        page = read_page(entity, Shape.BODY, [payload])
-        if page.bad:
-            self.letters.add(webhook.store_id, entity, page.bad)
-            raise Unreadable(page.bad[0].reason)
-        saved = self.store.save(webhook.store_id, entity, page.records)
-        report.saved += saved.created + saved.changed + saved.same
-        report.stale += saved.stale
-
-    def _delete(
-        self, webhook: ReceivedWebhook, payload: dict[str, Any], report: WebhookReport
-    ) -> None:
-        topic = meaning(webhook.topic)
-        [entity] = topic.entities
-        gone = _merged_away(payload) if topic.effect is Effect.MERGE else _id(payload, "id")
-        if gone is None:
-            report.without_effect += 1
-            return
         deletion = Deletion(gone, webhook.triggered_at or webhook.received_at)
         report.deleted += self.store.tombstone(webhook.store_id, entity, [deletion])
 
-    def _forget(self, store_id: str, effect: Effect, payload: dict[str, Any]) -> None:
+    def _forget(self, store_id: str, effect: Effect, payload: Mapping[str, Any]) -> None:
         # The topic is not signed, only the body: no other body that Shopify ever signed will do.
         if text(payload.get("shop_domain"), "shop_domain") is None:
             raise Unreadable("shop_domain is empty")
@@ -154,7 +157,12 @@ class WebhookMerge:
                 raise Unreadable("customer is there, so this is not about all of the store")
             self.store.forget_store(store_id)
             return
-        self.store.redact_customer(store_id, _customer_id(payload), _orders(payload))
+        name = "orders_to_redact"
+        orders: object = payload.get(name) or []
+        if not isinstance(orders, list):
+            raise Unreadable(f"{name} is no list")
+        order_ids = [whole_id(each, name) for each in cast("list[object]", orders)]
+        self.store.redact_customer(store_id, _customer_id(payload), order_ids)
 
 
 def _mirrors(webhook: ReceivedWebhook) -> tuple[str, int, Sequence[Entity]]:
@@ -163,38 +171,8 @@ def _mirrors(webhook: ReceivedWebhook) -> tuple[str, int, Sequence[Entity]]:
     return webhook.store_id, len(entities), entities
 
 
-def _turn(webhook: ReceivedWebhook) -> Effect:
-    return meaning(webhook.topic).effect
-
-
-def _id(payload: Mapping[str, Any], name: str) -> int:
-    return whole_id(payload.get(name), name)
-
-
 def _customer_id(payload: Mapping[str, Any]) -> int:
-    return _id(json_object(payload.get("customer"), "customer"), "id")
-
-
-def _orders(payload: Mapping[str, Any]) -> list[int]:
-    name = "orders_to_redact"
-    found: object = payload.get(name) or []
-    if not isinstance(found, list):
-        raise Unreadable(f"{name} is no list")
-    return [whole_id(each, name) for each in cast("list[object]", found)]
-
-
-def _merged_away(payload: Mapping[str, Any]) -> int | None:
-    """The customer that went into another one; None: Shopify tells of attempts that fail, too."""
-    if word(payload.get("status"), "status") != "completed":
-        return None
-    name = "admin_graphql_api_customer_deleted_id"
-    return id_from_gid(payload.get(name), name)
-
-
-def _note(effect: Effect, payload: Mapping[str, Any]) -> str:
-    if effect is Effect.UNINSTALLED:
-        return "install the app again, or take the store out of ECAUTO_SHOPIFY__STORES"
-    return f"customer {_customer_id(payload)} asks what is stored: answer within 30 days"
+    return whole_id(json_object(payload.get("customer"), "customer").get("id"))
 
 
 def _about(webhook: ReceivedWebhook, sentence: str) -> str:

@@ -1,5 +1,6 @@
 """How far a mirror is proven to reach, and what is asked for next."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,10 +12,12 @@ from ecauto_pipeline.domain.shopify.mirror import (
     DEEP_OVERLAP,
     EVERYTHING,
     OVERLAP,
+    RESUME_WITHIN,
     Depth,
     Entity,
     SyncState,
     Transport,
+    bulk_to_resume,
     depth_of,
     increment,
     next_watermark,
@@ -83,6 +86,16 @@ def test_bulk_is_for_what_is_large(entity: Entity) -> None:
     assert pick_transport(None, entity, large - 1) is Transport.GRAPHQL
     assert pick_transport(None, entity, None) is Transport.GRAPHQL
     assert pick_transport(Transport.REST, entity, large) is Transport.REST
+
+
+def test_a_bulk_operation_is_resumed_for_the_same_query_while_it_is_recent() -> None:
+    begun = replace(state(), bulk_operation_id="gid", bulk_query="all", bulk_started_at=NOW)
+    later = NOW + RESUME_WITHIN
+    assert bulk_to_resume(begun, "all", later - timedelta(seconds=1)) == "gid"
+    assert bulk_to_resume(begun, "all", later) is None
+    assert bulk_to_resume(begun, "some", NOW) is None
+    assert bulk_to_resume(replace(begun, bulk_operation_id=None), "all", NOW) is None
+    assert bulk_to_resume(state(), "all", NOW) is None
 
 
 @pytest.mark.parametrize(
