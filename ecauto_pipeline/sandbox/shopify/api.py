@@ -4,7 +4,6 @@ import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from ecauto_pipeline.sandbox.faults import FIXED, FaultKind
 from ecauto_pipeline.sandbox.quotas import SHOPIFY_PLANS, PointBucket
 from ecauto_pipeline.sandbox.shopify.auth import ShopifyAuthority
 from ecauto_pipeline.sandbox.shopify.records import ENTITIES
-from ecauto_pipeline.sandbox.shopify.rest import NOT_FOUND, Rest
+from ecauto_pipeline.sandbox.shopify.rest import NOT_FOUND, TOO_MANY, Rest
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import HTML, Request, Response, json_response
 
@@ -31,19 +30,12 @@ ROOT_FIELD = re.compile(r"^[^{]*\{\s*(?:\w+\s*:\s*)?(\w+)")
 OPERATIONS = tuple(
     f"shopify/{name}" for name in (*ENTITIES, "count", "events", "graphql", "bulk", "oauth")
 )
-SCOPES = {entity: f"read_{entity}" for entity in ENTITIES}
+VERSION_HEADER = "X-Shopify-API-Version"
 
 WRONG_TOKEN = json_response(
     401,
     {"errors": "[API] Invalid API key or access token (unrecognized login or wrong password)"},
 )
-TOO_MANY = json_response(
-    429,
-    {
-        "errors": "Exceeded 2 calls per second for api client. "
-        "Reduce request rates to resume uninterrupted service."
-    },
-).with_headers(("Retry-After", "2.0"))
 TOKEN_AT_STORAGE = Response(
     400,
     b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>InvalidArgument</Code></Error>",
@@ -62,7 +54,7 @@ class Counter:
     """Where one store is served."""
 
     shop: ShopifyShop
-    rest: PointBucket
+    rest: Rest
     points: PointBucket
     folder: Path
 
@@ -80,7 +72,7 @@ class ShopifyApi:
         self._counters = {
             shop.store_id: Counter(
                 shop,
-                PointBucket(clock, SHOPIFY_PLANS[shop.plan].rest, rate_multiplier),
+                Rest(shop, PointBucket(clock, SHOPIFY_PLANS[shop.plan].rest, rate_multiplier)),
                 PointBucket(clock, SHOPIFY_PLANS[shop.plan].graphql, rate_multiplier),
                 folder,
             )
@@ -131,48 +123,34 @@ class ShopifyApi:
             return self._file(request)
         if request.path == "/admin/oauth/access_token" and request.method == "POST":
             return self._authority.grant(request)
+        version = _version(request)
         shop = self._authority.shop_of(request)
         if shop is None:
-            return WRONG_TOKEN.with_headers(_version_header(request))
+            return WRONG_TOKEN.with_headers((VERSION_HEADER, version))
         if request.path == "/admin/oauth/access_scopes.json":
             scopes = [{"handle": scope} for scope in sorted(shop.scopes)]
             return json_response(200, {"access_scopes": scopes})
-        response = self._serve(operation, request, self._counters[shop.store_id], empty=empty)
-        return response.with_headers(_version_header(request))
-
-    def _serve(
-        self, operation: str, request: Request, counter: Counter, *, empty: bool
-    ) -> Response:
+        counter = self._counters[shop.store_id]
         address = f"http://{request.headers.get('host', '')}"
         if operation == "shopify/graphql" and request.method == "POST":
-            return self._graphql(counter).answer(request, address + FILES, empty=empty)
-        if operation == "unknown" or request.method != "GET":
-            return NOT_FOUND
-        granted = counter.rest.take(1)
-        used = ceil(counter.rest.size - counter.rest.level() - 1e-9)
-        load = ("X-Shopify-Shop-Api-Call-Limit", f"{used}/{int(counter.rest.size)}")
-        if not granted:
-            return TOO_MANY.with_headers(load)
-        name = _name(request)
-        scope = SCOPES.get(name.partition("/")[0])
-        if scope is not None and scope not in counter.shop.scopes:
-            message = f"[API] This action requires merchant approval for {scope} scope."
-            return json_response(403, {"errors": message}).with_headers(load)
-        api = f"{address}/admin/api/{_version(request)}"
-        return Rest(counter.shop).answer(name, request, api, empty=empty).with_headers(load)
+            response = self._graphql(counter).answer(request, address + FILES, empty=empty)
+        elif operation == "unknown" or request.method != "GET":
+            response = NOT_FOUND
+        else:
+            api = f"{address}/admin/api/{version}"
+            response = counter.rest.answer(_name(request), request, api, empty=empty)
+        return response.with_headers((VERSION_HEADER, version))
 
     def _graphql(self, counter: Counter) -> "Graphql":
-        from ecauto_pipeline.sandbox.shopify.graphql.execution import Graphql  # noqa: PLC0415 - slow import
-
-        return Graphql(counter.shop, counter.points, self._desk(counter))
-
-    def _desk(self, counter: Counter) -> "BulkDesk":
-        from ecauto_pipeline.sandbox.shopify.graphql.bulk import BulkDesk  # noqa: PLC0415 - slow import
+        # graphql-core takes most of a second to import: whoever asks by REST only need not wait.
+        from ecauto_pipeline.sandbox.shopify.graphql.bulk import BulkDesk  # noqa: PLC0415
+        from ecauto_pipeline.sandbox.shopify.graphql.execution import Graphql  # noqa: PLC0415
 
         with self._lock:
-            made = self._desks.get(counter.shop.store_id) or BulkDesk(counter.shop, counter.folder)
-            self._desks[counter.shop.store_id] = made
-        return made
+            store_id = counter.shop.store_id
+            desk = self._desks.get(store_id) or BulkDesk(counter.shop, counter.folder)
+            self._desks[store_id] = desk
+        return Graphql(counter.shop, counter.points, desk)
 
     def _owner(self, request: Request) -> str | None:
         secret = request.path.removeprefix(FILES).partition("/")[0]
@@ -202,7 +180,3 @@ def _version(request: Request) -> str:
     """The version that is served: the one asked for, or the oldest there is."""
     match = API_PATH.fullmatch(request.path)
     return match[1] if match and match[1] in VERSIONS else VERSIONS[0]
-
-
-def _version_header(request: Request) -> tuple[str, str]:
-    return "X-Shopify-API-Version", _version(request)

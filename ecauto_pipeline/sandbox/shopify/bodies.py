@@ -1,13 +1,13 @@
 """How REST tells a record of a Shopify store."""
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from ecauto_pipeline.sandbox.shopify.records import NO_DECIMALS, VARIANT_ITEM, Record
-from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop, last_order, sold_in
+from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop, customer_of, last_order, sold_in
 
+# A product may have 2,048 variants; REST tells no more than these.
 MOST_VARIANTS = 100
 GRAMS = {"g": 1.0, "kg": 1000.0, "oz": 28.349523125, "lb": 453.59237}
 Body = dict[str, Any]
@@ -49,14 +49,16 @@ def presented(order: Record, amount: str) -> str:
 
 def customer_body(shop: ShopifyShop, customer: Record) -> Body:
     """A customer."""
-    order = last_order(shop, customer)
+    order, default = last_order(shop, customer), customer["default_address"]
+    addresses = [_address(customer, default, default=True)] if default else []
+    addresses += [_address(customer, each, default=False) for each in customer["other_addresses"]]
     return {
         **customer_in_order(shop, customer),
         "orders_count": customer["orders_count"],
         "total_spent": customer["total_spent"],
         "last_order_id": order["id"] if order else None,
         "last_order_name": order["name"] if order else None,
-        "addresses": [] if shop.pii_withheld else _addresses(customer),
+        "addresses": [] if shop.pii_withheld else addresses,
     }
 
 
@@ -64,6 +66,7 @@ def customer_in_order(shop: ShopifyShop, customer: Record) -> Body:
     """A customer as far as an order tells of it."""
     shown = not shop.pii_withheld
     address = customer["default_address"]
+    email, sms = customer["email_marketing"], customer["sms_marketing"]
     return {
         "id": customer["id"],
         "admin_graphql_api_id": gid("Customer", customer["id"]),
@@ -81,33 +84,19 @@ def customer_in_order(shop: ShopifyShop, customer: Record) -> Body:
         "tags": ", ".join(customer["tags"]),
         "currency": customer["currency"],
         "phone": customer["phone"] if shown else None,
-        "email_marketing_consent": _consent(shop, customer["email_marketing"]),
-        "sms_marketing_consent": _sms_consent(shop, customer["sms_marketing"]),
+        "email_marketing_consent": email and _consent(shop, email),
+        "sms_marketing_consent": sms
+        and {**_consent(shop, sms), "consent_collected_from": sms["collected_from"]},
         "default_address": _address(customer, address, default=True) if address and shown else None,
     }
 
 
-def _consent(shop: ShopifyShop, consent: Record | None) -> Body | None:
-    if consent is None:
-        return None
+def _consent(shop: ShopifyShop, consent: Record) -> Body:
     return {
         "state": consent["state"],
         "opt_in_level": consent["opt_in_level"],
         "consent_updated_at": moment(shop, consent["updated_at"]),
     }
-
-
-def _sms_consent(shop: ShopifyShop, consent: Record | None) -> Body | None:
-    body = _consent(shop, consent)
-    if body is None or consent is None:
-        return None
-    return {**body, "consent_collected_from": consent["collected_from"]}
-
-
-def _addresses(customer: Record) -> list[Body]:
-    default = customer["default_address"]
-    others = [_address(customer, each, default=False) for each in customer["other_addresses"]]
-    return [_address(customer, default, default=True), *others] if default else others
 
 
 def _address(customer: Record, address: Record, *, default: bool) -> Body:
@@ -199,6 +188,29 @@ AMOUNTS = (
     "total_price",
     "total_tax",
 )
+AS_KEPT = (
+    "cancel_reason",
+    "currency",
+    "financial_status",
+    "fulfillment_status",
+    "name",
+    "note",
+    "number",
+    "presentment_currency",
+    "source_name",
+    "test",
+)
+ALWAYS = {
+    "buyer_accepts_marketing": False,
+    "confirmed": True,
+    "duties_included": False,
+    "estimated_taxes": False,
+    "tax_exempt": False,
+    "taxes_included": False,
+    "total_outstanding": "0",
+    "total_tip_received": "0",
+    "total_weight": 0,
+}
 CURRENT = ("subtotal_price", "total_discounts", "total_price", "total_tax")
 ABSENT = (
     "app_id",
@@ -232,7 +244,7 @@ ABSENT = (
 
 def order_body(shop: ShopifyShop, order: Record) -> Body:
     """An order with its line items, refunds and customer."""
-    in_set = _sets_of(order)
+    customer, shipping = customer_of(shop, order), order["total_shipping_price"]
     times = ("created_at", "updated_at", "processed_at", "closed_at", "cancelled_at")
     return {
         "id": order["id"],
@@ -240,51 +252,40 @@ def order_body(shop: ShopifyShop, order: Record) -> Body:
         **dict.fromkeys(ABSENT),
         **{name: moment(shop, order[name]) for name in times},
         **{name: order[name] for name in AMOUNTS},
-        **{f"{name}_set": in_set(order[name]) for name in AMOUNTS},
+        **{f"{name}_set": _set(order, order[name]) for name in AMOUNTS},
         **{f"current_{name}": order[name] for name in CURRENT},
-        **{f"current_{name}_set": in_set(order[name]) for name in CURRENT},
-        **_order_words(order),
-        "total_shipping_price_set": in_set(order["total_shipping_price"]),
-        "customer": _order_customer(shop, order),
+        **{f"current_{name}_set": _set(order, order[name]) for name in CURRENT},
+        **{name: order[name] for name in AS_KEPT},
+        **ALWAYS,
+        # An order without email address has an empty one here, and null in GraphQL.
+        "email": order["email"] or "",
+        "contact_email": order["email"],
+        "order_number": order["number"] + 1000,
+        "tags": ", ".join(order["tags"]),
+        "note_attributes": [],
+        "payment_gateway_names": ["bogus"],
+        "total_shipping_price_set": _set(order, shipping),
+        "customer": customer and customer_in_order(shop, customer),
         "discount_applications": [_CODE, _MANUAL],
         "discount_codes": [],
         "tax_lines": [],
         "fulfillments": [],
-        "line_items": [_line(shop, order, line, in_set) for line in order["line_items"]],
-        "refunds": [_refund(shop, order, refund, in_set) for refund in order["refunds"]],
-        "shipping_lines": [_shipping(order, in_set)],
-    }
-
-
-def _order_words(order: Record) -> Body:
-    # An order without email address has an empty one here, and null in GraphQL.
-    email = order["email"] or ""
-    return {
-        "buyer_accepts_marketing": False,
-        "cancel_reason": order["cancel_reason"],
-        "confirmed": True,
-        "contact_email": order["email"],
-        "currency": order["currency"],
-        "duties_included": False,
-        "email": email,
-        "estimated_taxes": False,
-        "financial_status": order["financial_status"],
-        "fulfillment_status": order["fulfillment_status"],
-        "name": order["name"],
-        "note": order["note"],
-        "note_attributes": [],
-        "number": order["number"],
-        "order_number": order["number"] + 1000,
-        "payment_gateway_names": ["bogus"],
-        "presentment_currency": order["presentment_currency"],
-        "source_name": order["source_name"],
-        "tags": ", ".join(order["tags"]),
-        "tax_exempt": False,
-        "taxes_included": False,
-        "test": order["test"],
-        "total_outstanding": "0",
-        "total_tip_received": "0",
-        "total_weight": 0,
+        "line_items": [_line(shop, order, line) for line in order["line_items"]],
+        "refunds": [_refund(shop, order, refund) for refund in order["refunds"]],
+        "shipping_lines": [
+            {
+                "id": order["id"] + 1,
+                "code": "Standard",
+                "price": shipping,
+                "price_set": _set(order, shipping),
+                "discounted_price": shipping,
+                "discounted_price_set": _set(order, shipping),
+                "source": "shopify",
+                "title": "通常配送",
+                "tax_lines": [],
+                "discount_allocations": [],
+            }
+        ],
     }
 
 
@@ -300,31 +301,18 @@ _CODE = {
 _MANUAL = {**_CODE, "type": "manual", "code": None, "title": "値引き"}
 
 
-def _sets_of(order: Record) -> Callable[[str], Body]:
-    """Makes of an amount what REST calls a set: in the shop's currency and in the customer's."""
-    shop_currency, presentment_currency = order["currency"], order["presentment_currency"]
-
-    def in_set(amount: str) -> Body:
-        return {
-            "shop_money": {"amount": amount, "currency_code": shop_currency},
-            "presentment_money": {
-                "amount": presented(order, amount),
-                "currency_code": presentment_currency,
-            },
-        }
-
-    return in_set
+def _set(order: Record, amount: str) -> Body:
+    """What REST calls a set: an amount in the shop's currency and in the customer's."""
+    return {
+        "shop_money": {"amount": amount, "currency_code": order["currency"]},
+        "presentment_money": {
+            "amount": presented(order, amount),
+            "currency_code": order["presentment_currency"],
+        },
+    }
 
 
-def _order_customer(shop: ShopifyShop, order: Record) -> Body | None:
-    customer_id = order["customer_id"]
-    customer = None if customer_id is None else shop.record("customers", customer_id)
-    return None if customer is None else customer_in_order(shop, customer)
-
-
-def _line(
-    shop: ShopifyShop, order: Record, line: Record, in_set: Callable[[str], Mapping[str, Any]]
-) -> Body:
+def _line(shop: ShopifyShop, order: Record, line: Record) -> Body:
     product, variant = sold_in(shop, line)
     discounts = [(line["code_discount"], 0), (line["line_discount"], 1)]
     return {
@@ -339,7 +327,7 @@ def _line(
         "grams": 0,
         "name": line["name"],
         "price": line["price"],
-        "price_set": in_set(line["price"]),
+        "price_set": _set(order, line["price"]),
         "product_exists": product is not None,
         "product_id": product["id"] if product else None,
         "properties": [],
@@ -349,7 +337,7 @@ def _line(
         "taxable": True,
         "title": line["title"],
         "total_discount": "0.00",
-        "total_discount_set": in_set("0.00"),
+        "total_discount_set": _set(order, "0.00"),
         "variant_id": variant["id"] if variant else None,
         "variant_inventory_management": "shopify" if variant else None,
         "variant_title": line["variant_title"],
@@ -357,16 +345,18 @@ def _line(
         "tax_lines": [],
         "duties": [],
         "discount_allocations": [
-            {"amount": amount, "amount_set": in_set(amount), "discount_application_index": index}
+            {
+                "amount": amount,
+                "amount_set": _set(order, amount),
+                "discount_application_index": index,
+            }
             for amount, index in discounts
             if Decimal(amount)
         ],
     }
 
 
-def _refund(
-    shop: ShopifyShop, order: Record, refund: Record, in_set: Callable[[str], Mapping[str, Any]]
-) -> Body:
+def _refund(shop: ShopifyShop, order: Record, refund: Record) -> Body:
     at = moment(shop, refund["created_at"])
     prices = {line["id"]: line["price"] for line in order["line_items"]}
     return {
@@ -401,25 +391,9 @@ def _refund(
                 "quantity": line["quantity"],
                 "restock_type": "return",
                 "subtotal": float(prices[line["line_item_id"]]),
-                "subtotal_set": in_set(prices[line["line_item_id"]]),
+                "subtotal_set": _set(order, prices[line["line_item_id"]]),
                 "total_tax": 0.0,
             }
             for index, line in enumerate(refund["lines"])
         ],
-    }
-
-
-def _shipping(order: Record, in_set: Callable[[str], Mapping[str, Any]]) -> Body:
-    price = order["total_shipping_price"]
-    return {
-        "id": order["id"] + 1,
-        "code": "Standard",
-        "price": price,
-        "price_set": in_set(price),
-        "discounted_price": price,
-        "discounted_price_set": in_set(price),
-        "source": "shopify",
-        "title": "通常配送",
-        "tax_lines": [],
-        "discount_allocations": [],
     }

@@ -128,8 +128,20 @@ class Shelf:
             return
         ready = sorted((due for due in self._due if due[0] <= now), key=lambda due: due[0])
         self._due = [due for due in self._due if due[0] > now]
+        by_update = self._updates()
         for _, record_id, updated in ready:
-            self._move(record_id, updated)
+            place = bisect_left(self._ids, record_id)
+            known = place < len(self._ids) and self._ids[place] == record_id
+            if known:
+                old = bisect_left(by_update, (self._updated(record_id), record_id))
+                del by_update[old]
+            if updated is not None:
+                self._moved[record_id] = updated
+                insort(by_update, (updated, record_id))
+            if known and updated is None:
+                del self._ids[place]
+            elif updated is not None and not known:
+                self._ids.insert(place, record_id)
 
     def ids(self) -> list[int]:
         """The ids of all records as they are now, in order."""
@@ -217,22 +229,6 @@ class Shelf:
             return moved
         number = self._number(record_id)
         return self._mint.updated(self._entity, number) if number is not None else 0
-
-    def _move(self, record_id: int, updated: int | None) -> None:
-        place = bisect_left(self._ids, record_id)
-        known = place < len(self._ids) and self._ids[place] == record_id
-        by_update = self._updates()
-        if known:
-            old = bisect_left(by_update, (self._updated(record_id), record_id))
-            del by_update[old]
-        if updated is None:
-            if known:
-                del self._ids[place]
-            return
-        if not known:
-            self._ids.insert(place, record_id)
-        self._moved[record_id] = updated
-        insort(by_update, (updated, record_id))
 
 
 def _places(low: int, high: int, *, descending: bool) -> range:

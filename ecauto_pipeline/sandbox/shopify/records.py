@@ -89,14 +89,15 @@ class Mint:
 
     def make(self, entity: str, number: int) -> Record:
         """A record as it was before anybody changed it."""
-        makers = {"customers": self._customer, "products": self._product, "orders": self._order}
-        return makers[entity](number)
-
-    def _base(self, entity: str, number: int) -> Record:
-        return {
+        make = {"customers": self._customer, "products": self._product, "orders": self._order}
+        base = {
             "id": id_of(entity, number),
             "created_at": self.created(entity, number),
             "updated_at": self.updated(entity, number),
+        }
+        return {
+            **base,
+            **make[entity](number, base, Dice(self.seed, entity.removesuffix("s"), number)),
         }
 
     def money(self, hundredths: int) -> str:
@@ -105,15 +106,15 @@ class Mint:
             return str(hundredths // 100)
         return f"{hundredths // 100}.{hundredths % 100:02d}"
 
-    def _customer(self, number: int) -> Record:
-        dice = Dice(self.seed, "customer", number)
-        base = self._base("customers", number)
-        orders = self._orders_of(number)
+    def _customer(self, number: int, base: Record, dice: Dice) -> Record:
+        customers = self.counts["customers"]
+        # Of a customer that was added later there is no order.
+        theirs = range(number, self.counts["orders"] if number < customers else 0, customers or 1)
+        orders = [order for order in theirs if self.customer_of(order) is not None]
         email = None if dice.once_in(9) else f"c{number}@example.{dice.pick(('com', 'co.jp'))}"
         phone = None if dice.roll(3) else f"+8190{number:08d}"
         address = None if dice.once_in(8) else self._address(number, dice)
         return {
-            **base,
             "first_name": dice.pick(words.FIRST_NAMES),
             "last_name": dice.pick(words.LAST_NAMES),
             "email": email,
@@ -129,7 +130,12 @@ class Mint:
             "total_spent": self.money(dice.roll(90_000) * 100 + 50 if orders else 0),
             "last_order_id": id_of("orders", orders[-1]) if orders else None,
             "email_marketing": _consent(dice, words.EMAIL_STATES, base) if email else None,
-            "sms_marketing": _sms_consent(dice, base) if phone else None,
+            "sms_marketing": {
+                **_consent(dice, words.SMS_STATES, base),
+                "collected_from": dice.pick(words.COLLECTED_FROM),
+            }
+            if phone
+            else None,
             "default_address": address,
             "other_addresses": [],
         }
@@ -157,19 +163,10 @@ class Mint:
         customers = self.counts["customers"]
         return None if order % 23 == 7 or not customers else order % customers  # noqa: PLR2004
 
-    def _orders_of(self, customer: int) -> list[int]:
-        customers, orders = self.counts["customers"], self.counts["orders"]
-        if customer >= customers:
-            return []
-        return [n for n in range(customer, orders, customers) if self.customer_of(n) is not None]
-
-    def _product(self, number: int) -> Record:
-        dice = Dice(self.seed, "product", number)
-        base = self._base("products", number)
+    def _product(self, number: int, base: Record, dice: Dice) -> Record:
         status = dice.pick(words.PRODUCT_STATES)
         count = variant_count(number, dice)
         return {
-            **base,
             "title": title_of(number),
             "body_html": dice.pick(words.HTML),
             "vendor": dice.pick(words.VENDORS),
@@ -206,14 +203,11 @@ class Mint:
             "updated_at": base["updated_at"],
         }
 
-    def _order(self, number: int) -> Record:
-        dice = Dice(self.seed, "order", number)
-        base = self._base("orders", number)
+    def _order(self, number: int, base: Record, dice: Dice) -> Record:
         lines = [self._line(number, place, dice) for place in range(line_count(number, dice))]
         customer = self.customer_of(number)
         foreign = dice.once_in(8) and self.currency != "USD"
-        return {
-            **base,
+        head = {
             "number": number + 1,
             "name": f"#{1001 + number}",
             "customer_id": None if customer is None else id_of("customers", customer),
@@ -226,21 +220,18 @@ class Mint:
             "test": dice.once_in(20),
             "note": dice.pick(words.NOTES),
             "tags": _tags(dice),
-            "line_items": lines,
-            **self._progress(base, dice),
-            **self._totals(number, lines, base, dice),
         }
-
-    def _progress(self, base: Record, dice: Dice) -> Record:
-        """How far the order has come; all of it before its last change."""
-        fulfillment = dice.pick(words.FULFILLMENT)
-        cancelled = dice.once_in(15)
+        fulfillment, cancelled = dice.pick(words.FULFILLMENT), dice.once_in(15)
         return {
+            **head,
+            "line_items": lines,
             "fulfillment_status": fulfillment,
             "on_the_way": None if fulfillment else dice.pick(words.ON_THE_WAY),
+            # All that befell it, befell it before its last change.
             "cancelled_at": base["updated_at"] if cancelled else None,
             "cancel_reason": dice.pick(words.CANCEL_REASONS) if cancelled else None,
             "closed_at": base["updated_at"] if dice.once_in(3) else None,
+            **self._totals(number, lines, base, dice),
         }
 
     def _line(self, order: int, place: int, of_order: Dice) -> Record:
@@ -276,7 +267,21 @@ class Mint:
         )
         tax, shipping = (goods - discounts) // 1000 * 100, dice.pick(words.SHIPPING) * 100
         total = goods - discounts + tax + shipping
-        refunds = self._refunds(number, lines, total, base) if dice.once_in(9) else []
+        amounts: list[int] = []
+        if dice.once_in(9):
+            amounts = [total] if number % 2 == 0 else [total // 300 * 100, total // 500 * 100]
+            # The first line item is taken back with the first refund.
+            lines[0]["current_quantity"] = lines[0]["quantity"] - 1
+        refunds: list[Record] = [
+            {
+                "id": FIRST_REFUND + (number * 2 + place) * 3,
+                "created_at": base["updated_at"],
+                "amount": self.money(amount),
+                "note": None if place else "返品 📦",
+                "lines": [] if place else [{"line_item_id": lines[0]["id"], "quantity": 1}],
+            }
+            for place, amount in enumerate(amounts)
+        ]
         refunded = sum(self._hundredths(refund["amount"]) for refund in refunds)
         status = dice.pick(words.FINANCIAL)
         if refunded:
@@ -292,22 +297,6 @@ class Mint:
             "financial_status": status,
             "refunds": refunds,
         }
-
-    def _refunds(self, number: int, lines: list[Record], total: int, base: Record) -> list[Record]:
-        """One or two refunds; the first line item is taken back with the first of them."""
-        whole = number % 2 == 0
-        lines[0]["current_quantity"] = lines[0]["quantity"] - 1
-        amounts = [total] if whole else [total // 300 * 100, total // 500 * 100]
-        return [
-            {
-                "id": FIRST_REFUND + (number * 2 + place) * 3,
-                "created_at": base["updated_at"],
-                "amount": self.money(amount),
-                "note": None if place else "返品 📦",
-                "lines": [] if place else [{"line_item_id": lines[0]["id"], "quantity": 1}],
-            }
-            for place, amount in enumerate(amounts)
-        ]
 
     def _hundredths(self, amount: str) -> int:
         return int(amount) * 100 if self.currency in NO_DECIMALS else int(amount.replace(".", ""))
@@ -344,8 +333,3 @@ def _consent(dice: Dice, states: Sequence[str], base: Record) -> Record:
         "opt_in_level": dice.pick(words.OPT_IN_LEVELS),
         "updated_at": None if dice.once_in(3) else asked,
     }
-
-
-def _sms_consent(dice: Dice, base: Record) -> Record:
-    consent = _consent(dice, words.SMS_STATES, base)
-    return {**consent, "collected_from": dice.pick(words.COLLECTED_FROM)}

@@ -5,13 +5,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from functools import partial
+from math import ceil
 from urllib.parse import urlencode
 
+from ecauto_pipeline.sandbox.quotas import PointBucket
 from ecauto_pipeline.sandbox.shopify.bodies import body_of, gid, moment
 from ecauto_pipeline.sandbox.shopify.lists import Asked, Listed, Position, Range, Sort, Wanted
 from ecauto_pipeline.sandbox.shopify.records import ENTITIES, Record
-from ecauto_pipeline.sandbox.shopify.shop import Event, ShopifyShop
+from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import Request, Response, json_response
 
 DEFAULT_ROWS = 50
@@ -22,7 +24,17 @@ PAST = {"create": "created", "destroy": "destroyed"}
 EVENT_SUBJECTS = frozenset({"product", "order"})
 """Events about customers are told by GraphQL only."""
 
+SCOPES = {entity: f"read_{entity}" for entity in ENTITIES}
+
 NOT_FOUND = json_response(404, {"errors": "Not Found"})
+# The seconds come as a fraction, although they are a whole number.
+TOO_MANY = json_response(
+    429,
+    {
+        "errors": "Exceeded 2 calls per second for api client. "
+        "Reduce request rates to resume uninterrupted service."
+    },
+).with_headers(("Retry-After", "2.0"))
 
 
 class BadRequest(Exception):
@@ -45,32 +57,45 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Answers REST's calls to one store."""
+    """Answers REST's calls to one store, as many as its bucket lets through."""
 
     shop: ShopifyShop
+    bucket: PointBucket
 
     def answer(self, name: str, request: Request, address: str, *, empty: bool) -> Response:
         """The response to a GET of what is called `name`, such as customers/count.
 
         `address` is where the API is, with its version; `empty` lists nothing, whatever there is.
         """
-        entity, _, rest = name.partition("/")
+        granted = self.bucket.take(1)
+        used = ceil(self.bucket.size - self.bucket.level() - 1e-9)
+        load = ("X-Shopify-Shop-Api-Call-Limit", f"{used}/{int(self.bucket.size)}")
+        if not granted:
+            return TOO_MANY.with_headers(load)
+        scope = SCOPES.get(name.partition("/")[0])
+        if scope is not None and scope not in self.shop.scopes:
+            message = f"[API] This action requires merchant approval for {scope} scope."
+            return json_response(403, {"errors": message}).with_headers(load)
         try:
-            if name == "events":
-                return self._events(request.query, f"{address}/events.json", empty=empty)
-            if entity not in ENTITIES:
-                return NOT_FOUND
-            if rest == "count":
-                found = self._wanted(entity, request.query)
-                return json_response(200, {"count": self.shop.count(entity, found)})
-            if rest:
-                return self._one(entity, rest, request.query)
-            return self._list(entity, request.query, f"{address}/{name}.json", empty=empty)
+            return self._served(name, request.query, address, empty=empty).with_headers(load)
         except BadRequest as error:
-            return json_response(400, {"errors": str(error)})
+            return json_response(400, {"errors": str(error)}).with_headers(load)
 
-    def _one(self, entity: str, number: str, query: Mapping[str, str]) -> Response:
-        record = self.shop.record(entity, int(number)) if number.isdecimal() else None
+    def _served(
+        self, name: str, query: Mapping[str, str], address: str, *, empty: bool
+    ) -> Response:
+        entity, _, rest = name.partition("/")
+        if name == "events":
+            return self._events(query, f"{address}/events.json", empty=empty)
+        if entity not in ENTITIES:
+            return NOT_FOUND
+        if not rest:
+            return self._list(entity, query, f"{address}/{name}.json", empty=empty)
+        if rest == "count":
+            return json_response(
+                200, {"count": self.shop.count(entity, self._wanted(entity, query))}
+            )
+        record = self.shop.record(entity, int(rest)) if rest.isdecimal() else None
         if record is None or not self.shop.sees(entity, record):
             return NOT_FOUND
         with self.shop.lock:
@@ -79,7 +104,11 @@ class Rest:
 
     def _list(self, entity: str, query: Mapping[str, str], url: str, *, empty: bool) -> Response:
         place, limit = _place(query), _limit(query)
-        sort, descending = _sort(place.query)
+        # Without a wish the last come first, but behind an id that was named.
+        sort, descending = Sort.ID, "since_id" not in place.query
+        if "order" in place.query:
+            name, _, direction = place.query["order"].strip().partition(" ")
+            sort, descending = SORTS.get(name, Sort.ID), direction.strip().lower() == "desc"
         found = self._wanted(entity, place.query)
         asked = Asked(found, sort, descending is not place.back, place.after, limit)
         listed = self.shop.page(entity, asked)
@@ -94,14 +123,15 @@ class Rest:
     def _wanted(self, entity: str, query: Mapping[str, str]) -> Wanted:
         ids = [each for each in query.get("ids", "").split(",") if each.strip().isdecimal()]
         since = query.get("since_id", "")
+        # Who does not ask for any status gets the open orders only.
+        status = query.get("status", "open")
+        by_status = entity == "orders" and status != "any"
         return Wanted(
             updated=self._times(query, "updated_at"),
             created=self._times(query, "created_at"),
             ids=Range(low=int(since) + 1) if since.isdecimal() else Range(),
             only=frozenset(map(int, ids)) if "ids" in query else None,
-            matches=STATUSES.get(query.get("status", "open"), _is_open)
-            if entity == "orders"
-            else None,
+            matches=partial(_has_status, status) if by_status else None,
         )
 
     def _times(self, query: Mapping[str, str], name: str) -> Range:
@@ -128,30 +158,28 @@ class Rest:
         if place.after is not None:
             events = [event for event in events if event.id > place.after[1]]
         page = [] if empty else events[:limit]
-        bodies = [_only(query, _event(self.shop, event)) for event in page]
+        bodies: list[Record] = []
+        for event in page:
+            description = f"{event.subject_type} was {PAST[event.verb]}."
+            body: Record = {
+                "id": event.id,
+                "subject_id": event.subject_id,
+                "created_at": moment(self.shop, event.created_at),
+                "subject_type": event.subject_type,
+                "verb": event.verb,
+                "arguments": [],
+                "body": None,
+                "message": description,
+                "author": "Shopify",
+                "description": description,
+                "path": None,
+                "admin_graphql_api_id": gid("BasicEvent", event.id),
+            }
+            bodies.append(_only(query, body))
         rows: list[tuple[Position, Record]] = [((event.id, event.id), {}) for event in page]
         listed = Listed(rows, more=bool(page) and len(events) > limit)
         only_forward = replace(place, after=None)
         return _linked(json_response(200, {"events": bodies}), query, url, only_forward, listed)
-
-
-def _event(shop: ShopifyShop, event: Event) -> dict[str, Any]:
-    subject = event.subject_type
-    description = f"{subject} was {PAST[event.verb]}."
-    return {
-        "id": event.id,
-        "subject_id": event.subject_id,
-        "created_at": moment(shop, event.created_at),
-        "subject_type": subject,
-        "verb": event.verb,
-        "arguments": [],
-        "body": None,
-        "message": description,
-        "author": "Shopify",
-        "description": description,
-        "path": None,
-        "admin_graphql_api_id": gid("BasicEvent", event.id),
-    }
 
 
 def _place(query: Mapping[str, str]) -> Place:
@@ -176,28 +204,11 @@ def _limit(query: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _sort(query: Mapping[str, str]) -> tuple[Sort, bool]:
-    """What is sorted by, and whether the last comes first, as it does without a wish."""
-    if "order" not in query:
-        return Sort.ID, "since_id" not in query
-    name, _, direction = query["order"].strip().partition(" ")
-    return SORTS.get(name, Sort.ID), direction.strip().lower() == "desc"
-
-
-def _is_open(order: Record) -> bool:
+def _has_status(status: str, order: Record) -> bool:
+    """Whether that is the order's status; any unknown word means the open ones."""
+    if status in {"closed", "cancelled"}:
+        return order[f"{status}_at"] is not None
     return order["closed_at"] is None and order["cancelled_at"] is None
-
-
-def _is_closed(order: Record) -> bool:
-    return order["closed_at"] is not None
-
-
-def _is_cancelled(order: Record) -> bool:
-    return order["cancelled_at"] is not None
-
-
-STATUSES = {"any": None, "closed": _is_closed, "cancelled": _is_cancelled}
-"""The orders that a status means; None stands for all, and any other word for the open ones."""
 
 
 def _only(query: Mapping[str, str], body: Record) -> Record:

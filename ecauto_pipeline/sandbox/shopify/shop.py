@@ -112,9 +112,9 @@ class ShopifyShop:
         """Add a record, made up but for the fields given; returns its id."""
         with self.lock:
             now = self.now()
-            fresh = self._shelf(entity).fresh()
+            fresh = self._shelves[entity].fresh()
             record = {**fresh, "created_at": now, "updated_at": now, **_plain(fields)}
-            self._shelf(entity).put(record, self._due())
+            self._shelves[entity].put(record, self._due())
             self._event(entity, record["id"], "create")
             return record["id"]
 
@@ -125,11 +125,11 @@ class ShopifyShop:
             KeyError: there is no such record, or it has no such field.
         """
         with self.lock:
-            record = self._shelf(entity).record(record_id)
+            record = self._shelves[entity].record(record_id)
             if record is None or not set(changes) <= set(record):
                 raise KeyError(f"{entity} {record_id} {sorted(changes)}")
             changed = {**record, "updated_at": self.now(), **_plain(changes)}
-            self._shelf(entity).put(changed, self._due())
+            self._shelves[entity].put(changed, self._due())
 
     def delete(self, entity: str, record_id: int) -> None:
         """Remove a record, which is told as an event.
@@ -138,9 +138,9 @@ class ShopifyShop:
             KeyError: there is no such record.
         """
         with self.lock:
-            if self._shelf(entity).record(record_id) is None:
+            if self._shelves[entity].record(record_id) is None:
                 raise KeyError(f"{entity} {record_id}")
-            self._shelf(entity).remove(record_id, self._due())
+            self._shelves[entity].remove(record_id, self._due())
             self._event(entity, record_id, "destroy")
 
     def edit_random(self, count: int, entity: str | None = None) -> list[tuple[str, int]]:
@@ -163,17 +163,17 @@ class ShopifyShop:
     def record(self, entity: str, record_id: int) -> Record | None:
         """A record as it is now, in the form of `shopify_records`."""
         with self.lock:
-            return self._shelf(entity).record(record_id)
+            return self._shelves[entity].record(record_id)
 
     def ids(self, entity: str) -> list[int]:
         """The ids of all records as they are now, in order."""
         with self.lock:
-            return self._shelf(entity).ids()
+            return self._shelves[entity].ids()
 
     def records(self, entity: str) -> list[Record]:
         """All records as they are now, in the order of their ids."""
         with self.lock:
-            found = (self._shelf(entity).record(each) for each in self.ids(entity))
+            found = (self._shelves[entity].record(each) for each in self.ids(entity))
             return [record for record in found if record]
 
     def events(
@@ -195,7 +195,12 @@ class ShopifyShop:
 
     def page(self, entity: str, asked: Asked) -> Listed:
         """A page of a list, as the index has it."""
-        self._announce()
+        with self.lock:
+            self._pages += 1
+            number, hook = self._pages, self.before_page
+        # Outside the lock, so that it may wait for another thread.
+        if hook is not None:
+            hook(number)
         with self.lock:
             shelf = self._settled(entity)
             return shelf.page(replace(asked, wanted=self._visible(entity, asked.wanted)))
@@ -227,19 +232,9 @@ class ShopifyShop:
         recent = Range(low=self.now() - RECENT_SECONDS)
         return replace(wanted, created=wanted.created.within(recent))
 
-    def _announce(self) -> None:
-        with self.lock:
-            self._pages += 1
-            number, hook = self._pages, self.before_page
-        if hook is not None:
-            hook(number)
-
-    def _shelf(self, entity: str) -> Shelf:
-        return self._shelves[entity]
-
     def _settled(self, entity: str) -> Shelf:
-        self._shelf(entity).settle(self._clock.now().timestamp())
-        return self._shelf(entity)
+        self._shelves[entity].settle(self._clock.now().timestamp())
+        return self._shelves[entity]
 
     def _due(self) -> float:
         return self._clock.now().timestamp() + self._lag
@@ -262,6 +257,12 @@ def last_order(shop: ShopifyShop, customer: Record) -> Record | None:
     return None if order_id is None else shop.record("orders", order_id)
 
 
+def customer_of(shop: ShopifyShop, order: Record) -> Record | None:
+    """The customer of an order, if it has one who is still there."""
+    customer_id = order["customer_id"]
+    return None if customer_id is None else shop.record("customers", customer_id)
+
+
 def sold_in(shop: ShopifyShop, line: Record) -> tuple[Record | None, Record | None]:
     """The product and the variant that a line item sold, as far as they are still there."""
     product_id = line["product_id"]
@@ -272,12 +273,10 @@ def sold_in(shop: ShopifyShop, line: Record) -> tuple[Record | None, Record | No
     return product, next(same, None)
 
 
-def _plain(fields: dict[str, Any]) -> Record:
-    """The fields with moments as whole seconds, also in records within."""
-    return {name: _plain_value(value) for name, value in fields.items()}
-
-
-def _plain_value(value: object) -> object:
+def _plain(value: Any) -> Any:
+    """A value with moments as whole seconds, also in records within."""
     if isinstance(value, datetime):
         return int(value.timestamp())
-    return _plain(cast("Record", value)) if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in cast("Record", value).items()}
+    return value

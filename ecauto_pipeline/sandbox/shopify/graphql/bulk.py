@@ -4,10 +4,10 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
-from graphql import GraphQLObjectType, SelectionSetNode, is_leaf_type
+from graphql import SelectionSetNode, is_leaf_type
 
 from ecauto_pipeline.sandbox.draw import token
 from ecauto_pipeline.sandbox.shopify.bodies import gid
@@ -106,8 +106,8 @@ class BulkDesk:
             if operation.writer.is_alive():
                 operation.writer.join()
 
-    def run(self, query: str, *, grouped: bool) -> Mapping[str, Any]:
-        """Start an operation, or tell why not."""
+    def run(self, query: str, files: str, *, grouped: bool) -> Mapping[str, Any]:
+        """Start an operation and tell of it, or why not; `files` is as in `Operation.told`."""
         with self._lock:
             if sum(operation.running for operation in self.all()) >= MOST_RUNNING:
                 message = "A bulk query operation for this app and shop is already in progress."
@@ -116,7 +116,27 @@ class BulkDesk:
                 roots = self._roots(query)
             except QueryRefused as error:
                 return _refused("INVALID", f"Invalid bulk query: {error}", at=["query"])
-            return {"operation": self._start(roots, grouped=grouped), "errors": []}
+            number = FIRST_OPERATION + len(self._operations) * 11
+            secret = token(40, "bulk", self._shop.store_id, self._shop.seed, number)
+            path = self._folder / f"{secret}.jsonl"
+            operation = Operation(number, secret, path, self._shop.now())
+            settings = self._shop.bulk
+            fails, cut = settings.fail_next, settings.cut_next
+            settings.fail_next, settings.cut_next = None, False
+            missing = {NEEDED[_kind(root.entity)] for root in roots} - self._shop.scopes
+            operation.writer = threading.Thread(
+                target=self._write,
+                args=(operation, [] if missing else roots),
+                kwargs={
+                    "grouped": grouped,
+                    "fails": "ACCESS_DENIED" if missing else fails,
+                    "cut": cut,
+                },
+                daemon=True,
+            )
+            self._operations[number] = operation
+            operation.writer.start()
+            return {"operation": operation.told(files), "errors": []}
 
     def poll(self, operation_id: int) -> Operation | None:
         """An operation, one step further on its way."""
@@ -146,37 +166,18 @@ class BulkDesk:
         if not operation.running:
             return
         operation.status = "RUNNING"
-        if not self._due(operation):
+        settings = self._shop.bulk
+        due = (
+            operation.polls >= settings.polls
+            if settings.seconds is None
+            else self._shop.now() >= operation.created_at + settings.seconds
+        )
+        if not due:
             return
         operation.writer.join(PATIENCE_SECONDS)
         if not operation.writer.is_alive():
             operation.status = "FAILED" if operation.error_code else "COMPLETED"
             operation.completed_at = self._shop.now()
-
-    def _due(self, operation: Operation) -> bool:
-        seconds = self._shop.bulk.seconds
-        if seconds is None:
-            return operation.polls >= self._shop.bulk.polls
-        return self._shop.now() >= operation.created_at + seconds
-
-    def _start(self, roots: list[Root], *, grouped: bool) -> Operation:
-        number = FIRST_OPERATION + len(self._operations) * 11
-        secret = token(40, "bulk", self._shop.store_id, self._shop.seed, number)
-        path = self._folder / f"{secret}.jsonl"
-        operation = Operation(number, secret, path, self._shop.now())
-        settings = self._shop.bulk
-        fails, cut = settings.fail_next, settings.cut_next
-        settings.fail_next, settings.cut_next = None, False
-        missing = {NEEDED[_kind(root.entity)] for root in roots} - self._shop.scopes
-        operation.writer = threading.Thread(
-            target=self._write,
-            args=(operation, [] if missing else roots),
-            kwargs={"grouped": grouped, "fails": "ACCESS_DENIED" if missing else fails, "cut": cut},
-            daemon=True,
-        )
-        self._operations[number] = operation
-        operation.writer.start()
-        return operation
 
     def _write(
         self,
@@ -193,7 +194,15 @@ class BulkDesk:
             for chunk in self._chunks(roots):
                 if self._closing.is_set():
                     return
-                self._write_chunk(operation, file, chunk, grouped=grouped)
+                if grouped:
+                    lines = [line for parent, children in chunk for line in (parent, *children)]
+                else:
+                    # Children need not follow their own parent, as with Shopify since 2026-01.
+                    lines = [parent for parent, _ in chunk]
+                    lines += [child for _, children in chunk for child in children]
+                file.write(b"".join(lines))
+                operation.objects += len(lines)
+                operation.roots += len(chunk)
             operation.size = file.tell()
         if fails:
             _keep_half(operation)
@@ -211,23 +220,6 @@ class BulkDesk:
                     chunk = [_lines(root.plan, record, view) for record in records]
                 yield chunk
 
-    def _write_chunk(
-        self,
-        operation: Operation,
-        file: BinaryIO,
-        chunk: list[tuple[bytes, list[bytes]]],
-        *,
-        grouped: bool,
-    ) -> None:
-        if grouped:
-            lines = [line for parent, children in chunk for line in (parent, *children)]
-        else:
-            lines = [parent for parent, _ in chunk]
-            lines += [child for _, children in chunk for child in children]
-        file.write(b"".join(lines))
-        operation.objects += len(lines)
-        operation.roots += len(chunk)
-
     def _roots(self, query: str) -> list[Root]:
         document = read(query)
         if document.errors:
@@ -242,19 +234,19 @@ class BulkDesk:
             raise QueryRefused("Bulk queries cannot contain more than 5 connections.")
         if max(depths) > DEEPEST:
             raise QueryRefused("Bulk queries cannot contain connections with a nesting depth > 2.")
-        groups = selections.fields(of, [operation.selection_set])
-        return [self._root(selections, of, group) for group in groups.values()]
-
-    def _root(self, selections: Selections, of: GraphQLObjectType, group: list[Any]) -> Root:
-        entity = group[0].name.value
-        if entity not in ENTITIES:
-            raise QueryRefused(f"Bulk queries cannot contain {entity} at the top level.")
-        whole_days = entity == "customers" and self._shop.customers_match_whole_days
-        text = selections.arguments(of, group[0]).get("query")
-        found, _ = wanted(text, whole_days=whole_days)
         planner = Planner(self._shop, selections, bulk=True)
-        sets = selections.node_sets(type_of(of, entity), group)
-        return Root(entity, found, planner.plan(object_type(_kind(entity)), sets))
+        roots: list[Root] = []
+        for group in selections.fields(of, [operation.selection_set]).values():
+            entity = group[0].name.value
+            if entity not in ENTITIES:
+                raise QueryRefused(f"Bulk queries cannot contain {entity} at the top level.")
+            whole_days = entity == "customers" and self._shop.customers_match_whole_days
+            text = selections.arguments(of, group[0]).get("query")
+            found, _ = wanted(text, whole_days=whole_days)
+            sets = selections.node_sets(type_of(of, entity), group)
+            plan = planner.plan(object_type(_kind(entity)), sets)
+            roots.append(Root(entity, found, plan))
+        return roots
 
 
 def _refused(code: str, message: str, at: list[str] | None) -> Mapping[str, Any]:

@@ -36,6 +36,10 @@ Fields = dict[str, list[FieldNode]]
 class QueryRefused(Exception):
     """A query that is well-formed and still cannot be carried out as it is."""
 
+    def __init__(self, message: str, extensions: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.extensions = extensions
+
 
 class Selections:
     """What an operation selects, with its fragments and variables."""
@@ -74,7 +78,9 @@ class Selections:
         return sets
 
     def _collect(self, of: GraphQLObjectType, selection: SelectionNode, found: Fields) -> None:
-        if not self._included(selection):
+        skip = get_directive_values(GraphQLSkipDirective, selection, self._variables)
+        include = get_directive_values(GraphQLIncludeDirective, selection, self._variables)
+        if (skip and skip["if"]) or (include and not include["if"]):
             return
         if isinstance(selection, FieldNode):
             key = selection.alias or selection.name
@@ -90,11 +96,6 @@ class Selections:
         if condition in {of.name, *(interface.name for interface in of.interfaces)}:
             for each in within.selections:
                 self._collect(of, each, found)
-
-    def _included(self, selection: SelectionNode) -> bool:
-        skip = get_directive_values(GraphQLSkipDirective, selection, self._variables)
-        include = get_directive_values(GraphQLIncludeDirective, selection, self._variables)
-        return not (skip and skip["if"]) and not (include and not include["if"])
 
 
 def object_type(name: str) -> GraphQLObjectType:
@@ -155,12 +156,18 @@ class Costs:
         its_type = type_of(parent, name)
         if is_leaf_type(its_type) or its_type.name in FREE:
             return 0
-        if its_type.name.endswith("Connection"):
-            rows = _rows(self._selections.arguments(parent, group[0]), name)
-            sets = self._selections.node_sets(its_type, group)
-            inner = self._sets(nodes_type(its_type), sets)
-            return _connection(rows if actual is None else actual, inner)
-        return 1 + self._sets(its_type, [field.selection_set for field in group])
+        if not its_type.name.endswith("Connection"):
+            return 1 + self._sets(its_type, [field.selection_set for field in group])
+        asked = self._selections.arguments(parent, group[0]).get("first")
+        if asked is None:
+            raise QueryRefused(f"you must provide one of first or last for {name}")
+        if not 0 <= asked <= MOST_ROWS:
+            raise QueryRefused(f"first of {name} is {asked}; it cannot exceed {MOST_ROWS}")
+        rows = asked if actual is None else actual
+        sets = self._selections.node_sets(its_type, group)
+        inner = self._sets(nodes_type(its_type), sets)
+        # It grows with the logarithm of the rows: large pages are nearly free.
+        return 2 + (max(1, math.floor(2 * math.log(rows))) * (1 + inner) if rows else 0)
 
     def _sets(self, of: Composite, sets: list[SelectionSetNode | None]) -> int:
         """The dearest of the types that it can be."""
@@ -169,18 +176,3 @@ class Costs:
             for each in possible_types(of)
         ]
         return max(costs, default=0)
-
-
-def _rows(arguments: Mapping[str, Any], name: str) -> int:
-    rows = arguments.get("first")
-    if rows is None:
-        raise QueryRefused(f"you must provide one of first or last for {name}")
-    if not 0 <= rows <= MOST_ROWS:
-        raise QueryRefused(f"first of {name} is {rows}; it cannot exceed {MOST_ROWS}")
-    return rows
-
-
-def _connection(rows: int, inner: int) -> int:
-    if rows == 0:
-        return 2
-    return 2 + max(1, math.floor(2 * math.log(rows))) * (1 + inner)

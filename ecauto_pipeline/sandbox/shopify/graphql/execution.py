@@ -36,6 +36,7 @@ DOCUMENTATION = "https://shopify.dev/api/usage/rate-limits"
 GID = re.compile(r"gid://shopify/(\w+)/(\d+)(?:\?.*)?")
 KINDS = {"Customer": "customers", "Product": "products", "Order": "orders"}
 SORTS = {"UPDATED_AT": Sort.UPDATED, "CREATED_AT": Sort.CREATED, "PROCESSED_AT": Sort.CREATED}
+TOO_DEAR = "Query cost is {}, which exceeds the single query max cost limit ({})."
 EVENT_KINDS = ("action", "subject_type")
 
 NO_QUERY = {"errors": {"query": "Required parameter missing or invalid"}}
@@ -60,7 +61,10 @@ class Graphql:
             return json_response(400, NO_QUERY)
         try:
             return json_response(200, self._answer(text, posted, files, empty=empty))
-        except (QueryRefused, ValueError) as error:
+        except QueryRefused as refused:
+            extensions = {"extensions": refused.extensions} if refused.extensions else {}
+            return json_response(200, {"errors": [{"message": str(refused), **extensions}]})
+        except ValueError as error:
             return json_response(200, {"errors": [{"message": str(error)}]})
 
     def _answer(
@@ -75,26 +79,30 @@ class Graphql:
         of = root_of(operation)
         requested = Costs(selections).of_operation(of, operation.selection_set)
         if requested > MOST_POINTS:
-            return _too_dear(requested)
+            told = {"cost": requested, "maxCost": MOST_POINTS, "documentation": DOCUMENTATION}
+            message = TOO_DEAR.format(requested, MOST_POINTS)
+            raise QueryRefused(message, {"code": "MAX_COST_EXCEEDED", **told})
         if not self.bucket.take(requested):
-            return self._throttled(requested)
+            extensions = {"code": "THROTTLED", "documentation": DOCUMENTATION}
+            return {
+                "errors": [{"message": "Throttled", "extensions": extensions}],
+                "extensions": {"cost": self._cost(requested, None)},
+            }
         roots = Roots(self.shop, self.bulk, files, empty=empty)
-        answer = self._carried_out(operation, of, Planner(self.shop, selections, roots.getter))
-        counts = Costs(selections, roots.sizes)
-        actual = min(requested, counts.of_operation(of, operation.selection_set))
-        self.bucket.give_back(requested - actual)
-        search = {"search": roots.searches} if roots.searches else {}
-        return {**answer, "extensions": {"cost": self._cost(requested, actual), **search}}
-
-    def _carried_out(
-        self, operation: OperationDefinitionNode, of: GraphQLObjectType, planner: Planner
-    ) -> dict[str, Any]:
         view = View(self.shop)
-        plan = planner.plan(of, [operation.selection_set])
+        plan = Planner(self.shop, selections, roots.getter).plan(of, [operation.selection_set])
         made: dict[str, Any] | None = plan.of(None, view)
+        # Where a field may not be null, all that is above it becomes null instead.
         if view.errors and any(made[key] is None for key in _needed(of, operation)):
             made = None
-        return {"data": made, **({"errors": view.errors} if view.errors else {})}
+        errors = {"errors": view.errors} if view.errors else {}
+        counts = Costs(selections, roots.sizes)
+        actual = min(requested, counts.of_operation(of, operation.selection_set))
+        # What it did not cost after all, for there were fewer rows than it asked for.
+        self.bucket.give_back(requested - actual)
+        search = {"search": roots.searches} if roots.searches else {}
+        cost = self._cost(requested, actual)
+        return {"data": made, **errors, "extensions": {"cost": cost, **search}}
 
     def _cost(self, requested: int, actual: int | None) -> dict[str, Any]:
         return {
@@ -105,13 +113,6 @@ class Graphql:
                 "currentlyAvailable": int(self.bucket.level()),
                 "restoreRate": self.bucket.per_second,
             },
-        }
-
-    def _throttled(self, requested: int) -> dict[str, Any]:
-        extensions = {"code": "THROTTLED", "documentation": DOCUMENTATION}
-        return {
-            "errors": [{"message": "Throttled", "extensions": extensions}],
-            "extensions": {"cost": self._cost(requested, None)},
         }
 
 
@@ -143,7 +144,9 @@ class Roots:
             "node": lambda: self._node(arguments["id"]),
             "bulkOperation": lambda: (self._node(arguments["id"]) or (None, None))[1],
             "bulkOperations": lambda: self._operations(arguments),
-            "bulkOperationRunQuery": lambda: self._run(arguments),
+            "bulkOperationRunQuery": lambda: self.bulk.run(
+                arguments["query"], self.files, grouped=arguments["groupObjects"]
+            ),
             "shop": lambda: self.shop,
         }
         get = fields[name]
@@ -228,11 +231,6 @@ class Roots:
             operations.reverse()
         return Slice([each.told(self.files) for each in operations[: arguments["first"]]])
 
-    def _run(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        answer = self.bulk.run(arguments["query"], grouped=arguments["groupObjects"])
-        operation = answer["operation"]
-        return {**answer, "operation": operation and operation.told(self.files)}
-
 
 def nodes_of(shop: ShopifyShop, entity: str, selection: str | None = None) -> list[dict[str, Any]]:
     """All records of a store as they are now, with all their children, whatever the limits.
@@ -260,19 +258,20 @@ def nodes_of(shop: ShopifyShop, entity: str, selection: str | None = None) -> li
 
 def _everything(of: GraphQLObjectType) -> str:
     """A selection of all fields of a type; of other records only what names them."""
-    return " ".join(_selected(of, name) for name in of.fields)
-
-
-def _selected(of: GraphQLObjectType, name: str) -> str:
-    its_type = type_of(of, name)
-    if is_leaf_type(its_type):
-        return name
-    if its_type.name.endswith("Connection"):
-        [node] = possible_types(nodes_type(its_type))
-        return f"{name} {{ nodes {{ {_everything(node)} }} pageInfo {{ hasNextPage }} }}"
-    if its_type.name in {*KINDS, "ProductVariant"}:
-        return f"{name} {{ id legacyResourceId }}"
-    return f"{name} {{ {_everything(its_type)} }}"
+    selected: list[str] = []
+    for name in of.fields:
+        its_type = type_of(of, name)
+        if is_leaf_type(its_type):
+            selected.append(name)
+        elif its_type.name.endswith("Connection"):
+            [node] = possible_types(nodes_type(its_type))
+            nodes = f"nodes {{ {_everything(node)} }}"
+            selected.append(f"{name} {{ {nodes} pageInfo {{ hasNextPage }} }}")
+        elif its_type.name in {*KINDS, "ProductVariant"}:
+            selected.append(f"{name} {{ id legacyResourceId }}")
+        else:
+            selected.append(f"{name} {{ {_everything(its_type)} }}")
+    return " ".join(selected)
 
 
 def _needed(of: GraphQLObjectType, operation: OperationDefinitionNode) -> list[str]:
@@ -284,16 +283,3 @@ def _needed(of: GraphQLObjectType, operation: OperationDefinitionNode) -> list[s
             if isinstance(of.fields[node.name.value].type, GraphQLNonNull):
                 found.append(name)
     return found
-
-
-def _too_dear(requested: int) -> dict[str, Any]:
-    extensions = {
-        "code": "MAX_COST_EXCEEDED",
-        "cost": requested,
-        "maxCost": MOST_POINTS,
-        "documentation": DOCUMENTATION,
-    }
-    message = (
-        f"Query cost is {requested}, which exceeds the single query max cost limit ({MOST_POINTS})."
-    )
-    return {"errors": [{"message": message, "extensions": extensions}]}

@@ -11,7 +11,7 @@ from typing import Any
 from ecauto_pipeline.sandbox.shopify.bodies import gid, presented
 from ecauto_pipeline.sandbox.shopify.lists import Position
 from ecauto_pipeline.sandbox.shopify.records import Record
-from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop, last_order, sold_in
+from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop, customer_of, last_order, sold_in
 
 Getter = Callable[[Any, ShopifyShop], Any]
 Getters = Mapping[str, Getter]
@@ -127,10 +127,6 @@ def _consented(name: str, consent: str) -> Getter:
     return get
 
 
-def _maybe(name: str) -> Getter:
-    return lambda record, _: record.get(name)
-
-
 CUSTOMER: Getters = {
     "amountSpent": lambda customer, _: Cash(customer["total_spent"], customer["currency"]),
     "createdAt": _time("created_at"),
@@ -215,25 +211,18 @@ FULFILLMENTS = {
 }
 
 
-def _fulfillment(order: Record, _: ShopifyShop) -> str:
-    status = order["fulfillment_status"]
-    return FULFILLMENTS[status] if status else order["on_the_way"] or "UNFULFILLED"
-
-
-def _customer(order: Record, shop: ShopifyShop) -> Record | None:
-    customer_id = order["customer_id"]
-    return None if customer_id is None else shop.record("customers", customer_id)
-
-
 ORDER: Getters = {
     "cancelReason": _word("cancel_reason"),
     "cancelledAt": _time("cancelled_at"),
     "closedAt": _time("closed_at"),
     "createdAt": _time("created_at"),
     "currencyCode": _of("currency"),
-    "customer": _customer,
+    "customer": lambda order, shop: customer_of(shop, order),
     "displayFinancialStatus": _word("financial_status"),
-    "displayFulfillmentStatus": _fulfillment,
+    # What REST calls not fulfilled may be on its way.
+    "displayFulfillmentStatus": lambda order, _: (
+        FULFILLMENTS.get(order["fulfillment_status"]) or order["on_the_way"] or "UNFULFILLED"
+    ),
     "email": _of("email"),
     "id": _gid("Order"),
     "legacyResourceId": lambda order, _: str(order["id"]),
@@ -280,17 +269,11 @@ LINE: Getters = {
 }
 
 
-def _variants(product: Record) -> list[Record]:
-    return product["variants"]
-
-
-def _lines(order: Record) -> list[Record]:
-    return [{**line, "order": order} for line in order["line_items"]]
-
-
 CHILDREN: Mapping[tuple[str, str], Callable[[Record], list[Record]]] = {
-    ("Product", "variants"): _variants,
-    ("Order", "lineItems"): _lines,
+    ("Product", "variants"): lambda product: product["variants"],
+    ("Order", "lineItems"): lambda order: [
+        {**line, "order": order} for line in order["line_items"]
+    ],
 }
 """What the connections within records hold."""
 
@@ -342,7 +325,7 @@ GETTERS: Mapping[str, Getters] = {
     "CustomerPhoneNumber": {
         **CONSENT,
         "phoneNumber": _of("value"),
-        "marketingCollectedFrom": _maybe("collected_from"),
+        "marketingCollectedFrom": lambda consent, _: consent.get("collected_from"),
     },
     "InventoryItem": ITEM,
     "InventoryItemMeasurement": {

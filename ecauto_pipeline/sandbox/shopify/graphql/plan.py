@@ -16,7 +16,6 @@ from graphql import (
 )
 
 from ecauto_pipeline.sandbox.shopify.graphql.cost import (
-    Composite,
     Selections,
     nodes_type,
     possible_types,
@@ -121,29 +120,29 @@ class Planner:
         return plan
 
     def _step(self, of: GraphQLObjectType, key: str, group: list[FieldNode]) -> Run:
+        """Makes a field of the answer: null, a leaf, or the object or objects of records."""
         name = group[0].name.value
-        if name == "__typename":
-            return lambda _, __: of.name
         if name.startswith("__"):
-            return lambda _, __: None
+            told = of.name if name == "__typename" else None
+            return lambda _, __: told
         its_type = type_of(of, name)
         refusal = self._refusal(of, name, its_type.name)
         if refusal:
             return lambda _, view: view.deny(key, *refusal)
-        get = self._getter(of, group[0])
+        arguments = self._selections.arguments(of, group[0])
+        if self._root is not None and of.name in {"QueryRoot", "Mutation"}:
+            get = self._root(of, group[0], arguments)
+        else:
+            asked = {each: arguments[each] for each in arguments if each not in PAGING}
+            get = getter_of(of.name, name, asked if self._whole else arguments)
         if is_leaf_type(its_type):
             return lambda record, view: get(record, view.shop)
-        return self._nested(
-            key, get, self._within(its_type, [each.selection_set for each in group])
-        )
-
-    def _getter(self, of: GraphQLObjectType, node: FieldNode) -> Getter:
-        arguments = self._selections.arguments(of, node)
-        if self._root is not None and of.name in {"QueryRoot", "Mutation"}:
-            return self._root(of, node, arguments)
-        if self._whole:
-            arguments = {name: arguments[name] for name in arguments if name not in PAGING}
-        return getter_of(of.name, node.name.value, arguments)
+        sets = [each.selection_set for each in group]
+        if not isinstance(its_type, GraphQLInterfaceType):
+            return _nested(key, get, self.plan(its_type, sets).of)
+        # Of one of several types the record says which.
+        plans = {each.name: self.plan(each, sets) for each in possible_types(its_type)}
+        return _nested(key, get, lambda typed, view: plans[typed[0]].of(typed[1], view))
 
     def _refusal(self, of: GraphQLObjectType, name: str, type_name: str) -> tuple[str, ...] | None:
         """Why a field is not given, if it is not."""
@@ -156,34 +155,24 @@ class Planner:
         required = f"`{scope}` access scope."
         return f"Access denied for {name} field. Required access: {required}", required
 
-    def _within(
-        self, of: Composite, sets: list[SelectionSetNode | None]
-    ) -> Callable[[Any, View], Any]:
-        """Makes the object of a record; of one of several types the record says which."""
-        if isinstance(of, GraphQLInterfaceType):
-            plans = {each.name: self.plan(each, sets) for each in possible_types(of)}
-            return lambda typed, view: plans[typed[0]].of(typed[1], view)
-        return self.plan(of, sets).of
 
-    def _nested(self, key: str, get: Getter, make: Run) -> Run:
-        def run(record: Any, view: View) -> Any:
-            value = get(record, view.shop)
-            if value is None:
-                return None
-            view.path.append(key)
-            if isinstance(value, list):
-                rows = cast("list[Any]", value)
-                made = [_at(index, make, each, view) for index, each in enumerate(rows)]
-            else:
-                made = make(value, view)
-            view.path.pop()
-            return made
+def _nested(key: str, get: Getter, make: Run) -> Run:
+    """Makes the objects below a field, and keeps the way to them for what is refused there."""
 
-        return run
+    def run(record: Any, view: View) -> Any:
+        value = get(record, view.shop)
+        if value is None:
+            return None
+        view.path.append(key)
+        if isinstance(value, list):
+            made: Any = []
+            for index, each in enumerate(cast("list[Any]", value)):
+                view.path.append(index)
+                made.append(make(each, view))
+                view.path.pop()
+        else:
+            made = make(value, view)
+        view.path.pop()
+        return made
 
-
-def _at(index: int, make: Run, record: Any, view: View) -> Any:
-    view.path.append(index)
-    made = make(record, view)
-    view.path.pop()
-    return made
+    return run

@@ -27,13 +27,12 @@ class Term:
 
 def terms(query: str) -> list[Term]:
     """The comparisons of a search; they must all hold."""
-    return [_term(match) for match in TERM.finditer(query)]
-
-
-def _term(match: re.Match[str]) -> Term:
-    quoted = match["single"] if match["single"] is not None else match["double"]
-    value = match["bare"] if quoted is None else quoted
-    return Term(match["name"], match["operator"], value, quoted is not None)
+    found: list[Term] = []
+    for match in TERM.finditer(query):
+        quoted = match["single"] if match["single"] is not None else match["double"]
+        value = match["bare"] if quoted is None else quoted
+        found.append(Term(match["name"], match["operator"], value, quoted is not None))
+    return found
 
 
 def bounds(term: Term, value: int, width: int = 1) -> Range:
@@ -84,24 +83,22 @@ def wanted(
         if term.name in apart:
             continue
         if term.name not in names:
+            # Ignored, not refused: everything comes back, as if it had not been asked.
             warning = {"field": term.name, "message": "Invalid search field for this query."}
             warnings.append(warning)
             continue
         try:
-            found = _narrowed(found, term, whole_days=whole_days)
+            match term.name:
+                case "updated_at":
+                    updated = time_bounds(term, whole_days=whole_days)
+                    found = replace(found, updated=found.updated.within(updated))
+                case "created_at":
+                    created = time_bounds(term, whole_days=False)
+                    found = replace(found, created=found.created.within(created))
+                case _:
+                    ids = bounds(term, int(term.value))
+                    found = replace(found, ids=found.ids.within(ids))
         except ValueError:
             message = f"Input `{term.value}` is not an accepted {term.name}."
             warnings.append({"field": term.name, "message": message})
     return found, warnings
-
-
-def _narrowed(found: Wanted, term: Term, *, whole_days: bool) -> Wanted:
-    match term.name:
-        case "updated_at":
-            updated = time_bounds(term, whole_days=whole_days)
-            return replace(found, updated=found.updated.within(updated))
-        case "created_at":
-            created = time_bounds(term, whole_days=False)
-            return replace(found, created=found.created.within(created))
-        case _:
-            return replace(found, ids=found.ids.within(bounds(term, int(term.value))))
