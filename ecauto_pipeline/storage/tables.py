@@ -2,7 +2,7 @@
 
 Timestamps are aware UTC, money is exact, ids are 64 bits wide. `products`, `listings`,
 `upload_queue`, `account_configs` and `ebay_listing_metadata` keep v1.0's names and columns. The
-tables of the Shopify mirrors are in `shopify_tables`.
+tables of the Shopify mirrors are in `shopify.tables`.
 """
 
 from datetime import UTC, datetime
@@ -172,6 +172,9 @@ listings = sa.Table(
     sa.Index("ix_listings_last_viewed_at", "last_viewed_at", "asin"),
 )
 
+_LIVE = ("pending", "uploading", "unknown")
+_IS_LIVE = sa.text(f"status IN {_LIVE}")
+
 upload_queue = sa.Table(
     "upload_queue",
     metadata,
@@ -205,10 +208,13 @@ upload_queue = sa.Table(
         "account_id",
         "asin",
         unique=True,
-        sqlite_where=sa.text("status IN ('pending', 'uploading', 'unknown')"),
-        postgresql_where=sa.text("status IN ('pending', 'uploading', 'unknown')"),
+        sqlite_where=_IS_LIVE,
+        postgresql_where=_IS_LIVE,
     ),
 )
+
+LIVE_UPLOAD = upload_queue.c.status.in_(_LIVE)
+"""An upload waits for its turn, is under way, or may have been made."""
 
 screenings = sa.Table(
     "screenings",

@@ -11,9 +11,7 @@ from ecauto_pipeline.domain.screening.rules import (
     Verdict,
     screen,
 )
-from ecauto_pipeline.domain.uploads.rules import Content
 from ecauto_pipeline.storage.screening.verdicts import REFUSED, RELEASED, ScreeningStore
-from ecauto_pipeline.sync.uploads.uploader import Accepted
 
 
 @dataclass(slots=True)
@@ -37,11 +35,6 @@ class Screener:
         self.store.save({product.asin: result})
         return result
 
-    def accept(self, content: Content) -> Accepted:
-        """The product's text as it may be listed, or why it must not be."""
-        result = self.judge(product_of(content))
-        return Accepted(result.title, result.description, self.refusal(content.asin, result))
-
     def refusal(self, asin: str, result: Screening) -> str:
         """Why the product must not be listed; empty when it may."""
         reasons = "; ".join(result.reasons)
@@ -64,17 +57,6 @@ class Screener:
         self.store.save(results)
         report.doubtful = _doubtful(results)
         return report
-
-
-def product_of(content: Content) -> Product:
-    """The product as it is judged."""
-    return Product(
-        asin=content.asin,
-        title=content.title or "",
-        description=content.description or "",
-        brand=content.brand or "",
-        category=content.category or "",
-    )
 
 
 def _doubtful(results: Mapping[str, Screening]) -> dict[str, Screening]:

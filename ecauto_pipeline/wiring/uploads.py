@@ -1,7 +1,7 @@
 """What is opened for the way from an ASIN to a published listing."""
 
 from collections.abc import Collection
-from functools import cached_property
+from functools import cached_property, partial
 
 from ecauto_pipeline.domain.uploads.rules import UploadRules
 from ecauto_pipeline.storage.screening.rule_files import read_rules
@@ -21,6 +21,7 @@ from ecauto_pipeline.sync.uploads.consistency import (
 from ecauto_pipeline.sync.uploads.intake import Intake
 from ecauto_pipeline.sync.uploads.lookup import LookupReport, resolve_unknown
 from ecauto_pipeline.sync.uploads.queue import fill_queue
+from ecauto_pipeline.sync.uploads.screened import accepted
 from ecauto_pipeline.sync.uploads.uploader import Fence, Uploader
 from ecauto_pipeline.wiring.amazon import Amazon
 from ecauto_pipeline.wiring.base_shop import BaseShops
@@ -123,7 +124,7 @@ class Uploads:
             clock=self._opened.clock,
             rules=self.rules,
             price_rule=self._shops.price_rule,
-            screen=self.screener.accept,
+            screen=partial(accepted, self.screener),
             fresh_check=self._amazon.offers_check,
             fence=fence,
         )

@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import StatementError
 
-from ecauto_pipeline.storage.tables import Money, UtcDateTime
+from ecauto_pipeline.domain.uploads.rules import LIVE
+from ecauto_pipeline.storage.tables import LIVE_UPLOAD, Money, UtcDateTime
 from ecauto_pipeline_tests.fakes import MIDDAY
 
 JAPAN = timezone(timedelta(hours=9))
@@ -95,3 +96,8 @@ def test_moments_compare_over_zones(connection: sa.Connection) -> None:
     later = (MIDDAY + timedelta(seconds=1)).astimezone(JAPAN)
     before = sa.select(notes.c.id).where(notes.c.at < later)
     assert connection.execute(before).scalar() == 1
+
+
+def test_an_upload_is_live_in_the_states_that_the_domain_names() -> None:
+    written = str(LIVE_UPLOAD.compile(compile_kwargs={"literal_binds": True}))
+    assert written == f"upload_queue.status IN {tuple(map(str, LIVE))}"

@@ -8,9 +8,15 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.base_shop.changes import Change, Item, Kind, Listing, Outcome
-from ecauto_pipeline.domain.uploads.rules import LIVE
 from ecauto_pipeline.storage.database import reading
-from ecauto_pipeline.storage.tables import base_items, decisions, listings, products, upload_queue
+from ecauto_pipeline.storage.tables import (
+    LIVE_UPLOAD,
+    base_items,
+    decisions,
+    listings,
+    products,
+    upload_queue,
+)
 
 PLATFORM = "base"
 
@@ -218,7 +224,7 @@ def _being_uploaded() -> sa.ColumnElement[bool]:
             upload_queue.c.asin == listings.c.asin,
             upload_queue.c.platform == listings.c.platform,
             upload_queue.c.account_id == listings.c.account_id,
-            upload_queue.c.status.in_(LIVE),
+            LIVE_UPLOAD,
         )
         .exists()
     )
