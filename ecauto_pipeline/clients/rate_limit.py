@@ -37,6 +37,7 @@ LEAST_LEARNED, MOST_LEARNED = 0.5, 10.0
 
 _MOST_BOOKINGS = 50
 _MOST_DOUBLINGS = 16
+"""By then the pause of any quota of ours is beyond `LONGEST_BLOCK_SECONDS`."""
 
 
 class RateStore(Protocol):

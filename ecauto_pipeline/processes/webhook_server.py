@@ -75,6 +75,7 @@ class WebhookServer:
             self._server = _Server(self._port, self)
         except OSError as error:
             raise Misconfigured(f"--port {self._port}: {error.strerror}") from None
+        # Looks so often whether it is to stop: as long as close() may take.
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:

@@ -48,6 +48,7 @@ def open_engine(url: str) -> sa.Engine:
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
     if parsed.drivername == "postgresql+psycopg2":
+        # A server that was restarted has hung up on the connections that wait here.
         return sa.create_engine(parsed, pool_pre_ping=True, **_OPTIONS)
     raise DatabaseUnusable(
         f"ECAUTO_DATABASE_URL: {parsed.drivername} is not supported; use sqlite or postgresql"

@@ -1,4 +1,7 @@
-"""The lines of a bulk file, sorted by their parents on disk: children may stand far from them."""
+"""The lines of a bulk file, sorted by their parents on disk.
+
+Since 2026-01 children need not follow their parent directly, and a file may be larger than memory.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -33,6 +36,7 @@ class BulkStaging:
 
     def add(self, lines: Iterable[tuple[str, str | None, bytes]]) -> None:
         """Put lines in, each with its own id and its parent's; to be called once."""
+        # The indexes come last: made at once, they take a fraction of the time.
         self._connection.execute("BEGIN")
         self._connection.executemany(
             "INSERT INTO lines (id, parent_id, line) VALUES (?, ?, ?)", lines

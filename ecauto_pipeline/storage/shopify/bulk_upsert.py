@@ -67,6 +67,7 @@ class _Statement:
         return {"rows": orjson.dumps(objects).decode()}
 
 
+# The sets of columns are few: what a transport supplies, less what a shop withholds.
 @functools.lru_cache(maxsize=256)
 def _statement(
     dialect: sa.Dialect, table: sa.Table, names: frozenset[str], *, guarded: bool

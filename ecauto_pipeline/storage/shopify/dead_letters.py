@@ -17,6 +17,7 @@ from ecauto_pipeline.storage.shopify.tables import dead_letters
 from ecauto_pipeline.storage.storable import storable_value
 
 RECORD_ID_LENGTH = 100
+"""Characters that the column takes."""
 
 
 @dataclass(frozen=True, slots=True)

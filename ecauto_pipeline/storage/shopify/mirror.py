@@ -82,6 +82,7 @@ class ShopifyStore:
 
         Those that are unknown, marked already, or updated after their deletion are left alone.
         """
+        # A record may be deleted, come back and be deleted again: the last time counts.
         latest: dict[int, datetime] = {}
         for each in deletions:
             latest[each.id] = max(each.deleted_at, latest.get(each.id, each.deleted_at))

@@ -93,6 +93,7 @@ def decide(record: Record, known: Known | None) -> Decision:
         return Decision(record, Verdict.STALE, known.deleted_at)
     if known.deleted_at is not None and record.updated_at > known.deleted_at:
         return Decision(record, Verdict.REVIVED)
+    # The same version is written, too: an order changes its customer's totals without a new one.
     verdict = Verdict.CHANGED if record.updated_at > known.updated_at else Verdict.SAME
     return Decision(record, verdict, known.deleted_at)
 
@@ -143,6 +144,7 @@ class MirrorRows:
         children = self.mirror.children
         if children is None:
             return 0
+        # What a record did not bring of its children comes back with it.
         revived = [each.record.id for each in accepted if each.verdict is Verdict.REVIVED]
         self.update(children.parent_id, revived, {"deleted_at": None, "synced_at": self.now})
         complete = [each for each in accepted if each.record.children_complete]

@@ -65,6 +65,7 @@ class WebhookInbox:
 
     def merged(self, ids: Iterable[str], *, problem: str | None = None) -> None:
         """These are done with, or given up for `problem`; their bodies are emptied."""
+        # The row is kept only to know a repetition by; its body may be personal.
         values = {"merged_at": self._clock.now(), "body": "", "problem": problem}
         with self._engine.begin() as connection:
             for chunk in chunks(ids):

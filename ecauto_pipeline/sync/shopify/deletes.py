@@ -38,6 +38,7 @@ class Deletes:
             return
         overlap = DEEP_OVERLAP if report.depth is Depth.DEEP else OVERLAP
         try:
+            # All of them first: of a shop that refuses half-way nothing is known.
             deletions = list(run.client.deletions(report.entity, known - overlap))
         except Rejected as error:
             report.note(f"the shop tells of no deletions ({error}): ids are compared instead")
@@ -92,6 +93,7 @@ class Deletes:
         for page in run.client.ids(entity, report.transport):
             ids.extend(page)
         listed = frozenset(ids)
+        # A page that came empty by mistake would be taken for deletions.
         if len(listed) < (run.client.count(entity, EVERYTHING, report.transport) or 0):
             report.note("the shop's list of ids was not complete: nothing is concluded from it")
             return
@@ -106,7 +108,7 @@ class Deletes:
             )
             return
         self._mark([Deletion(id_, run.started_at) for id_ in sorted(gone)])
-        if since is None:
+        if since is None:  # else an old order that is not shown may still be there
             letters = run.letters.record_ids(store_id, entity)
             unlisted = [each for each in letters if each.isdecimal() and int(each) not in listed]
             run.letters.resolve(store_id, entity, unlisted)

@@ -73,6 +73,7 @@ class Listing:
             except (Unavailable, Rejected) as error:
                 if self.chosen is Transport.BULK:
                     raise
+                # What came of it is saved, but it proves nothing: the pages have to.
                 report.note(f"read page by page, as the bulk operation failed: {error}")
                 report.transport = Transport.GRAPHQL
             else:
@@ -80,6 +81,7 @@ class Listing:
                 run.remember(bulk_operation_id=None, bulk_query=None)
                 return
         self.ids = set()
+        # Lists come from an index, in which a record may appear seconds after its change.
         for _ in range(PASSES):
             self._save(run.client.pages(report.entity, window, report.transport))
             if len(self.ids) >= (report.expected or 0):
@@ -106,6 +108,7 @@ class Listing:
         run.remember(
             watermark_at=report.watermark_at,
             synced_at=run.started_at,
+            # What a first, complete listing lacks was never here: events are of use from then on.
             deletes_until=run.state.deletes_until or run.started_at,
             deep_at=run.started_at if report.depth is Depth.DEEP else run.state.deep_at,
             full_at=run.started_at if report.depth is Depth.FULL else run.state.full_at,

@@ -71,6 +71,7 @@ class ShopifySync:
             AccountStopped: the shop is frozen or locked.
             Unavailable: the shop gives no usable answers; what came before is kept.
         """
+        # By this name webhooks of the entity take their turns, too.
         with self.exclusive(f"shopify/{store_id}/{entity}"):
             started_at = self.clock.now()
             state = self.states.get(store_id, entity)

@@ -114,7 +114,8 @@ class WebhookMerge:
         payload = json_object(parsed(webhook.body.encode()), "the payload")
         if effect is Effect.SAVE:
             # One by one: payloads of a record may differ in their fields, and a batch keeps the
-            # newest.
+            # newest. Customers' lack tags and consent since 2025-01: a column that a payload does
+            # not have is left alone.
             [entity] = meaning(webhook.topic).entities
             page = read_page(entity, Shape.BODY, [payload])
             if page.bad:
@@ -145,6 +146,7 @@ class WebhookMerge:
 
     def _tombstone(self, webhook: ReceivedWebhook, gone: int, report: WebhookReport) -> None:
         [entity] = meaning(webhook.topic).entities
+        # The payload names no time; when it was sent is the nearest to it.
         deletion = Deletion(gone, webhook.triggered_at or webhook.received_at)
         report.deleted += self.store.tombstone(webhook.store_id, entity, [deletion])
 
