@@ -2,10 +2,11 @@
 
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from ecauto_pipeline.clients.http import Answer, JsonApi
 from ecauto_pipeline.clock import Clock
@@ -63,28 +64,42 @@ def with_credentials(known: _C, read: Callable[[], _C], ask: Callable[[_C], _T])
     return ask(again)
 
 
-class AccessTokens:
-    """One account's token for all threads of this process; `fetch` asks for a new one."""
+class AccessTokens(ABC, Generic[_C]):
+    """One account's token, shared by all threads; a refused one is replaced once.
 
-    def __init__(self, fetch: Callable[[], AccessToken], clock: Clock) -> None:
-        self._fetch = fetch
+    `read_credentials` gives the present settings: they are read anew for each token, and again
+    before giving up.
+    """
+
+    def __init__(self, read_credentials: Callable[[], _C], clock: Clock) -> None:
+        self._read = read_credentials
         self._clock = clock
         self._lock = threading.Lock()
         self._token: AccessToken | None = None
 
-    def current(self) -> str:
-        """A token that is good for some minutes; raises what `fetch` raises."""
+    def access_token(self) -> str:
+        """A token that is good for some minutes.
+
+        Raises:
+            Misconfigured: no credentials are set.
+            CredentialsRejected: they are refused, also after they were read again.
+            AccountStopped: a person must act.
+            Unavailable: no answer.
+        """
         with self._lock:
             now = self._clock.now()
             if self._token is None or self._token.expires_at - now < RENEW_BEFORE:
-                self._token = self._fetch()
+                self._token = with_credentials(self._read(), self._read, self.fetched)
             return self._token.value
 
-    def refused(self, token: str) -> None:
-        """The API did not accept this token: the next one asked for is another.
-
-        Nothing happens if it was replaced meanwhile: others have been refused it, too.
-        """
+    def refused(self, token: str) -> bool:
+        """The API did not accept this token; whether there is, or can be had, another one."""
         with self._lock:
+            # Other threads may have replaced it meanwhile.
             if self._token and self._token.value == token:
                 self._token = None
+        return True
+
+    @abstractmethod
+    def fetched(self, credentials: _C) -> AccessToken:
+        """A new token for these credentials, see `access_token` for what it raises."""

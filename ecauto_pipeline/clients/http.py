@@ -11,7 +11,13 @@ from typing import Any, cast
 
 import httpx
 import orjson
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+)
 
 from ecauto_pipeline.clients.json_body import parsed
 from ecauto_pipeline.clock import Clock
@@ -185,12 +191,14 @@ def open_http(read_seconds: float = READ_SECONDS) -> httpx.Client:
 
 def retrying(
     clock: Clock,
-    again: Callable[[BaseException], bool],
     chance: Callable[[], float] = random.random,
+    *,
+    but_not: tuple[type[Unavailable], ...] = (),
 ) -> Retrying:
     """Up to five tries, 1, 2, 4 and 8 seconds apart and a random part of a second more.
 
-    Only for calls that may be made twice; `again` says which failures are worth another try.
+    Only for calls that may be made twice. Failures that may pass are tried again (`Unavailable`),
+    unless they are of a kind that the caller answers otherwise.
     """
 
     def pause(state: RetryCallState) -> float:
@@ -200,7 +208,7 @@ def retrying(
         sleep=clock.sleep,
         wait=pause,
         stop=stop_after_attempt(MAX_TRIES),
-        retry=retry_if_exception(again),
+        retry=retry_if_exception_type(Unavailable) & retry_if_not_exception_type(but_not),
         reraise=True,
     )
 

@@ -13,7 +13,7 @@ from ecauto_pipeline.clients.access_tokens import (
     with_credentials,
 )
 from ecauto_pipeline.clients.http import Answer, JsonApi, open_http
-from ecauto_pipeline.errors import CredentialsRejected, NoProof
+from ecauto_pipeline.errors import CredentialsRejected, EcautoError, NoProof
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
 
 HOUR = timedelta(hours=1)
@@ -49,33 +49,42 @@ def test_a_token_is_never_shown(api: JsonApi) -> None:
     assert TOKEN not in api.shown(f"the token {TOKEN} is no more")
 
 
-def test_a_token_is_kept_until_shortly_before_it_ends_or_is_refused(clock: FakeClock) -> None:
-    names = iter("abc")
-    tokens = AccessTokens(lambda: AccessToken(next(names), clock.now() + HOUR), clock)
-    assert tokens.current() == "a"
+class Scripted(AccessTokens[str]):
+    """Gives the tokens of a script, an hour each, and fails where it says so."""
+
+    def __init__(self, clock: FakeClock, *script: str | EcautoError) -> None:
+        super().__init__(lambda: "credentials", clock)
+        self.script = list(script)
+
+    def fetched(self, credentials: str) -> AccessToken:
+        found = self.script.pop(0)
+        if isinstance(found, EcautoError):
+            raise found
+        return AccessToken(found, self._clock.now() + HOUR)
+
+
+def test_a_token_is_kept_until_shortly_before_it_ends(clock: FakeClock) -> None:
+    tokens = Scripted(clock, "a", "b")
+    assert tokens.access_token() == "a"
     clock.advance(seconds=(HOUR - RENEW_BEFORE).total_seconds())
-    assert tokens.current() == "a"
+    assert tokens.access_token() == "a"
     clock.advance(seconds=1)
-    assert tokens.current() == "b"
-    tokens.refused("a")
-    assert tokens.current() == "b"
-    tokens.refused("b")
-    assert tokens.current() == "c"
+    assert tokens.access_token() == "b"
+
+
+def test_a_refused_token_is_replaced_once(clock: FakeClock) -> None:
+    tokens = Scripted(clock, "a", "b")
+    assert tokens.access_token() == "a"
+    for _ in range(2):
+        assert tokens.refused("a")
+        assert tokens.access_token() == "b"
 
 
 def test_a_token_that_could_not_be_had_is_asked_for_again(clock: FakeClock) -> None:
-    left = [NoProof("nothing"), AccessToken("a", clock.now() + HOUR)]
-
-    def fetch() -> AccessToken:
-        found = left.pop(0)
-        if isinstance(found, NoProof):
-            raise found
-        return found
-
-    tokens = AccessTokens(fetch, clock)
+    tokens = Scripted(clock, NoProof("nothing"), "a")
     with pytest.raises(NoProof):
-        tokens.current()
-    assert tokens.current() == "a"
+        tokens.access_token()
+    assert tokens.access_token() == "a"
 
 
 def _ask(credentials: str) -> str:

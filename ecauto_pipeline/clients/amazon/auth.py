@@ -6,12 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 
-from ecauto_pipeline.clients.access_tokens import (
-    AccessToken,
-    AccessTokens,
-    granted,
-    with_credentials,
-)
+from ecauto_pipeline.clients.access_tokens import AccessToken, AccessTokens, granted
 from ecauto_pipeline.clients.http import JsonApi
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.errors import CredentialsRejected, Misconfigured, Unavailable
@@ -45,39 +40,17 @@ class AmazonCredentials:
         return [name for name, value in named.items() if not value]
 
 
-class LwaTokens:
-    """Access tokens, shared by all threads; a refused one is replaced once.
-
-    `read_credentials` reads them from their source: again before giving up, since a client secret
-    must be rotated every 180 days.
-    """
+class LwaTokens(AccessTokens[AmazonCredentials]):
+    """Access tokens of a selling account; its client secret must be rotated every 180 days."""
 
     def __init__(
         self, read_credentials: Callable[[], AmazonCredentials], api: JsonApi, clock: Clock
     ) -> None:
-        self._read = read_credentials
+        super().__init__(read_credentials, clock)
         self._api = api
-        self._clock = clock
-        self._kept = AccessTokens(self._renewed, clock)
 
-    def access_token(self) -> str:
-        """A token that is good for some minutes.
-
-        Raises:
-            Misconfigured: a credential is not set.
-            CredentialsRejected: Amazon refuses them, also after they were read again.
-            Unavailable: no answer.
-        """
-        return self._kept.current()
-
-    def refused(self, token: str) -> None:
-        """The API did not accept this token: the next one asked for is a new one."""
-        self._kept.refused(token)
-
-    def _renewed(self) -> AccessToken:
-        return with_credentials(self._read(), self._read, self._fetch)
-
-    def _fetch(self, credentials: AmazonCredentials) -> AccessToken:
+    def fetched(self, credentials: AmazonCredentials) -> AccessToken:
+        """A new token for the refresh token, which stays the same."""
         if missing := credentials.missing():
             raise Misconfigured(f"{', '.join(missing)}: not set; see .env.example")
         form = {
@@ -90,19 +63,16 @@ class LwaTokens:
         answer = self._api.send("POST", "/auth/o2/token", form=form)
         body = answer.body or {}
         if answer.status in _REFUSED and "error" in body:
-            raise CredentialsRejected(_remedy(self._api.shown(body["error"])))
+            said = self._api.shown(body["error"])
+            if said == "invalid_grant":
+                raise CredentialsRejected(
+                    "SP_API_REFRESH_TOKEN: Amazon does not accept it (invalid_grant);"
+                    " authorise the application again in Seller Central"
+                )
+            raise CredentialsRejected(
+                f"LWA_APP_ID or LWA_CLIENT_SECRET: Amazon does not accept them ({said});"
+                " a client secret expires after 180 days"
+            )
         if answer.status != HTTPStatus.OK:
             raise Unavailable(f"Login with Amazon: HTTP {answer.status}")
         return granted(self._api, answer, sent_at, LIFETIME)
-
-
-def _remedy(error: str) -> str:
-    if error == "invalid_grant":
-        return (
-            "SP_API_REFRESH_TOKEN: Amazon does not accept it (invalid_grant);"
-            " authorise the application again in Seller Central"
-        )
-    return (
-        f"LWA_APP_ID or LWA_CLIENT_SECRET: Amazon does not accept them ({error});"
-        " a client secret expires after 180 days"
-    )

@@ -145,7 +145,7 @@ class AmazonClient:
             return read(self._authorised(operation, lambda: send(asins), until))
 
         try:
-            return retrying(self._clock, _may_pass, self._chance)(attempt)
+            return retrying(self._clock, self._chance, but_not=(TooLong,))(attempt)
         except Rejected:
             if len(asins) == 1:
                 return {}
@@ -192,10 +192,6 @@ class AmazonClient:
         if 0 < rate < float("inf"):
             self._pacer.learned(bucket, rate)
         return body
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, Unavailable) and not isinstance(error, TooLong)
 
 
 def _body(answer: Answer) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ecauto_pipeline.clients.rate_limit import Pacer, Turn
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.base_shop.accounts import Account, Shop
 from ecauto_pipeline.domain.base_shop.changes import Item, NewItem
-from ecauto_pipeline.errors import Deferred, EcautoError, NoProof, Rejected, Throttled, Unavailable
+from ecauto_pipeline.errors import Deferred, EcautoError, NoProof, Rejected, Throttled
 
 PAGE_ITEMS = 100
 """The most that BASE gives at once."""
@@ -284,7 +284,7 @@ class BaseShopClient:
         def attempt() -> _T:
             return read(self._authorised(call))
 
-        return retrying(self._clock, _may_pass, self._chance)(attempt)
+        return retrying(self._clock, self._chance, but_not=(TokenRefused,))(attempt)
 
     def _authorised(self, call: _Call) -> dict[str, Any]:
         """The answer to one call; a refused token is replaced once."""
@@ -391,7 +391,3 @@ def _moment(value: object) -> datetime | None:
 def _check(item_id: str) -> None:
     if not (item_id.isascii() and item_id.isdecimal()):
         raise Rejected(f"{item_id!r} is no item id of BASE's", "bad_request")
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, Unavailable) and not isinstance(error, TokenRefused)

@@ -155,7 +155,7 @@ class ShopifyApi:
 
     def retried(self, attempt: Callable[[], _T]) -> _T:
         """What the attempt gives; failures that may pass are tried again."""
-        return retrying(self._clock, _may_pass, self._chance)(attempt)
+        return retrying(self._clock, self._chance, but_not=(Throttled, TooLong))(attempt)
 
     @property
     def _named(self) -> str:
@@ -325,7 +325,3 @@ def _field(error: Mapping[str, Any]) -> str:
     path = error.get("path")
     steps = cast("list[object]", path) if isinstance(path, list) else []
     return next((step for step in reversed(steps) if isinstance(step, str)), "")
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, Unavailable) and not isinstance(error, Throttled | TooLong)

@@ -3,15 +3,10 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
-from ecauto_pipeline.clients.access_tokens import (
-    AccessToken,
-    AccessTokens,
-    granted,
-    with_credentials,
-)
+from ecauto_pipeline.clients.access_tokens import AccessToken, AccessTokens, granted
 from ecauto_pipeline.clients.http import JsonApi
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.errors import (
@@ -41,11 +36,8 @@ class ShopifyCredentials:
     client_secret: str = field(default="", repr=False)
 
 
-class ShopifyTokens:
-    """Access tokens of one store, shared by all threads; a refused one is replaced once.
-
-    `read_credentials` gives the present settings: they are read again before giving up.
-    """
+class ShopifyTokens(AccessTokens[ShopifyCredentials]):
+    """Access tokens of one store."""
 
     def __init__(
         self,
@@ -54,61 +46,26 @@ class ShopifyTokens:
         api: JsonApi,
         clock: Clock,
     ) -> None:
+        super().__init__(self._read_again, clock)
         self._store_id = store_id
-        self._read = read_credentials
+        self._settings = read_credentials
         self._api = api
-        self._clock = clock
-        self._credentials: ShopifyCredentials | None = None
-        self._kept = AccessTokens(self._fetch, clock)
-
-    def access_token(self) -> str:
-        """A token that is good for some minutes.
-
-        Raises:
-            Misconfigured: no credential is set.
-            CredentialsRejected: Shopify refuses them, also after they were read again.
-            AccountStopped: a person must act at the store.
-            Unavailable: no answer.
-        """
-
-        def current(credentials: ShopifyCredentials) -> str:
-            return credentials.access_token or self._kept.current()
-
-        return with_credentials(self._known(), self._read_again, current)
+        self._known: ShopifyCredentials | None = None
 
     def refused(self, token: str) -> bool:
-        """Shopify refused this token; returns whether there is, or can be had, another one."""
-        credentials = self._read_again()
-        if credentials.access_token:
-            return credentials.access_token != token
-        self._kept.refused(token)
-        return True
+        """Shopify refused this token; whether there is, or can be had, another one."""
+        return self._read_again().access_token != token and super().refused(token)
 
     def fingerprint(self) -> str:
         """What tells the app from others of the same store, and nothing about its secrets."""
-        known = self._known()
+        known = self._known or self._read_again()
         app = known.access_token or known.client_id
         return hashlib.sha256(app.encode()).hexdigest()[:16]
 
-    def _known(self) -> ShopifyCredentials:
-        return self._credentials or self._read_again()
-
-    def _read_again(self) -> ShopifyCredentials:
-        """The present ones, used from now on."""
-        credentials = self._read()
-        if not credentials.access_token and not (
-            credentials.client_id and credentials.client_secret
-        ):
-            raise Misconfigured(
-                f"ECAUTO_SHOPIFY__STORES: store {self._store_id} has neither an access_token nor a"
-                " client_id and client_secret"
-            )
-        self._api.redactor.add(credentials.access_token, credentials.client_secret)
-        self._credentials = credentials
-        return credentials
-
-    def _fetch(self) -> AccessToken:
-        credentials = self._known()
+    def fetched(self, credentials: ShopifyCredentials) -> AccessToken:
+        """The token that is set, which has no end; else one that the app is given for a day."""
+        if credentials.access_token:
+            return AccessToken(credentials.access_token, datetime.max.replace(tzinfo=UTC))
         form = {
             "grant_type": "client_credentials",
             "client_id": credentials.client_id,
@@ -130,6 +87,20 @@ class ShopifyTokens:
                 " both must belong to the same organisation"
             )
         raise Rejected(f"Shopify store {self._store_id} gives no access token ({said})")
+
+    def _read_again(self) -> ShopifyCredentials:
+        """The present ones, checked."""
+        credentials = self._settings()
+        if not credentials.access_token and not (
+            credentials.client_id and credentials.client_secret
+        ):
+            raise Misconfigured(
+                f"ECAUTO_SHOPIFY__STORES: store {self._store_id} has neither an access_token nor a"
+                " client_id and client_secret"
+            )
+        self._api.redactor.add(credentials.access_token, credentials.client_secret)
+        self._known = credentials
+        return credentials
 
 
 def stopped(store_id: str, status: int) -> AccountStopped:

@@ -115,8 +115,12 @@ def test_a_refused_secret_is_looked_up_again_once(
     server.will(refusal("invalid_client", "no such app", status))
     with pytest.raises(CredentialsRejected, match=r"store main \(HTTP \d+ no such app\)"):
         rig.tokens.access_token()
-    server.will(refusal("invalid_client", "no such app", status), granted())
-    rig.settings[0] = ShopifyCredentials(client_id="app-two", client_secret="another-secret")
+
+    def correct(_: object) -> Scripted:
+        rig.settings[0] = ShopifyCredentials(client_id="app-two", client_secret="another-secret")
+        return refusal("invalid_client", "no such app", status)
+
+    server.will(correct, granted())
     assert rig.tokens.access_token() == FETCHED
     assert [request.form["client_id"] for request in server.received] == [
         "app-one",
