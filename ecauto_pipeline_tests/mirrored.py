@@ -10,8 +10,7 @@ from shutil import copyfile
 import dagster as dg
 import pytest
 
-from ecauto_pipeline.clock import SystemClock
-from ecauto_pipeline.defs.partitions import JAPAN
+from ecauto_pipeline.clock import JAPAN, SystemClock
 from ecauto_pipeline.domain.shopify.mirror import Entity
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.server import Sandbox

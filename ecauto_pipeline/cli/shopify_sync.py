@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from ecauto_pipeline.cli.launch import plain_values, run_job
-from ecauto_pipeline.defs.partitions import FIRST_DAY, JAPAN, first_day_due, store_days_tags
+from ecauto_pipeline.clock import JAPAN
+from ecauto_pipeline.defs.partitions import FIRST_DAY, first_day_due, store_days_tags
 from ecauto_pipeline.domain.shopify.mirror import Entity
 from ecauto_pipeline.errors import EcautoError, Misconfigured
 from ecauto_pipeline.wiring.pipeline import Pipeline

@@ -3,10 +3,10 @@
 import warnings
 from collections.abc import Iterable
 from datetime import date
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.domain.amazon.asin import SHARDS
 from ecauto_pipeline.domain.shopify.mirror import SyncState
 
@@ -24,14 +24,13 @@ BASE_ACCOUNTS = dg.DynamicPartitionsDefinition(name="base_account")
 SHOPIFY_STORES = dg.DynamicPartitionsDefinition(name="shopify_store")
 """`shopify_store`: one partition a store, added when the store is first seen in the settings."""
 
-JAPAN = ZoneInfo("Asia/Tokyo")
 FIRST_DAY = date(2020, 1, 1)
 
 STORE_DAYS = dg.MultiPartitionsDefinition(
     {
         "store": SHOPIFY_STORES,
         "day": dg.DailyPartitionsDefinition(
-            start_date=FIRST_DAY.isoformat(), timezone="Asia/Tokyo", end_offset=1
+            start_date=FIRST_DAY.isoformat(), timezone=JAPAN.key, end_offset=1
         ),
     }
 )

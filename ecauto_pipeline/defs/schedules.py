@@ -4,11 +4,11 @@ from typing import Any
 
 import dagster as dg
 
+from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.defs import jobs
 from ecauto_pipeline.defs.partitions import (
     ALL_SHARDS,
     GOING_ON,
-    JAPAN,
     STORE,
     account_range_tags,
     first_day_due,
@@ -18,8 +18,6 @@ from ecauto_pipeline.defs.partitions import (
 from ecauto_pipeline.domain.amazon.asin import SHARDS
 from ecauto_pipeline.domain.shopify.mirror import Entity, SyncState
 from ecauto_pipeline.wiring.late import opened_pipeline
-
-TIMEZONE = "Asia/Tokyo"
 
 
 def _launch(
@@ -37,7 +35,7 @@ def _launch(
 @dg.schedule(
     job=jobs.price_refresh,
     cron_schedule="0 2 * * *",
-    execution_timezone=TIMEZONE,
+    execution_timezone=JAPAN.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="All shards at 02:00.",
 )
@@ -49,7 +47,7 @@ def price_refresh_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunReques
 @dg.schedule(
     job=jobs.stock_refresh,
     cron_schedule="0 * * * *",
-    execution_timezone=TIMEZONE,
+    execution_timezone=JAPAN.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="All shards at every full hour.",
 )
@@ -61,7 +59,7 @@ def stock_refresh_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
 @dg.schedule(
     job=jobs.catalog_refresh,
     cron_schedule="10 * * * *",
-    execution_timezone=TIMEZONE,
+    execution_timezone=JAPAN.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="The shard of the hour, so that a day covers all.",
 )
@@ -74,7 +72,7 @@ def catalog_refresh_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunReque
 @dg.schedule(
     job=jobs.consistency_check,
     cron_schedule="30 5 * * *",
-    execution_timezone=TIMEZONE,
+    execution_timezone=JAPAN.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="All active accounts at 05:30, before the uploads begin; what is safe is mended.",
 )
@@ -107,7 +105,7 @@ def shopify_schedule(entity: Entity) -> dg.ScheduleDefinition:
         name=name,
         job=job,
         cron_schedule=cron,
-        execution_timezone=TIMEZONE,
+        execution_timezone=JAPAN.key,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"What changed of each store's {entity} since its watermark.",
     )

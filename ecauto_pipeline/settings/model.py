@@ -33,6 +33,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.errors import Misconfigured
 from ecauto_pipeline.settings.value_types import (
     DatabaseUrl,
@@ -248,7 +249,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     database_url: DatabaseUrl = ""
     dagster_postgres_url: PostgresUrl = SecretStr("")
-    timezone: str = "Asia/Tokyo"
+    timezone: str = JAPAN.key
     secret_key: SecretStr = SecretStr("")
     rate_multiplier: float = Field(default=1, gt=0)
     sp_api_refresh_token: SecretStr = Field(

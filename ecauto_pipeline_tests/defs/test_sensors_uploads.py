@@ -11,11 +11,11 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.definitions import defs
 from ecauto_pipeline.defs import sensors
 from ecauto_pipeline.defs.partitions import RANGE_END, RANGE_START, account_range_tags
 from ecauto_pipeline.domain.amazon.asin import is_asin
-from ecauto_pipeline.domain.uploads.rules import JAPAN
 from ecauto_pipeline.storage.tables import account_configs, listings, products, upload_queue
 from ecauto_pipeline.wiring.pipeline import Pipeline
 

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar, cast
 
 from ecauto_pipeline.clients.base_shop.auth import (
@@ -17,7 +17,7 @@ from ecauto_pipeline.clients.base_shop.auth import (
 )
 from ecauto_pipeline.clients.http import Answer, JsonApi, retrying
 from ecauto_pipeline.clients.rate_limit import Pacer, Turn
-from ecauto_pipeline.clock import Clock
+from ecauto_pipeline.clock import JAPAN, Clock
 from ecauto_pipeline.domain.base_shop.accounts import Account, Shop
 from ecauto_pipeline.domain.base_shop.changes import Item, NewItem
 from ecauto_pipeline.errors import Deferred, EcautoError, NoProof, Rejected, Throttled
@@ -34,8 +34,6 @@ CLOCKS_DIFFER = timedelta(seconds=30)
 """So soon after the full hour, BASE may still mean the hour before."""
 
 _T = TypeVar("_T")
-
-JAPAN = timezone(timedelta(hours=9), "JST")
 
 
 class Windows(Protocol):

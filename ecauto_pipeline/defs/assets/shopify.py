@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.defs.assets.reporting import RunLog, table
 from ecauto_pipeline.defs.freshness import MIRROR_POLICIES
-from ecauto_pipeline.defs.partitions import JAPAN, SINGLE_RUN, STORE_DAYS, days_by_store
+from ecauto_pipeline.defs.partitions import SINGLE_RUN, STORE_DAYS, days_by_store
 from ecauto_pipeline.defs.resources import PIPELINE, pipeline_of
 from ecauto_pipeline.domain.shopify.mirror import Entity, Window
 from ecauto_pipeline.errors import EcautoError, RunIncomplete

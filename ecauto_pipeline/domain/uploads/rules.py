@@ -11,12 +11,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
+from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.domain.amazon.asin import is_asin
-
-JAPAN = ZoneInfo("Asia/Tokyo")
-"""The day, and the hours of upload, are Japan's, wherever the program runs."""
 
 PRIORITIES = range(1, 21)
 

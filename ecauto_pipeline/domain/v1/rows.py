@@ -7,15 +7,12 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
+from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.domain.amazon.asin import is_asin, shard_of
 from ecauto_pipeline.domain.text import storable
 
 Row = Mapping[str, Any]
-
-JAPAN = ZoneInfo("Asia/Tokyo")
-"""What a time without a zone means in v1.0, which ran on a machine in Japan."""
 
 LONGEST = {
     "asin": 10,
@@ -134,6 +131,7 @@ def moment_from(raw: object) -> datetime | None:
 def _moment_from(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
+        # v1.0 ran on a machine in Japan.
         aware = moment if moment.tzinfo else moment.replace(tzinfo=JAPAN)
         return aware.astimezone(UTC)
     except (ValueError, OverflowError):

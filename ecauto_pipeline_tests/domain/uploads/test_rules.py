@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.domain.uploads.rules import (
-    JAPAN,
     UploadRules,
     asin_of_identifier,
     first_free_identifier,

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ecauto_pipeline.domain.uploads.rules import JAPAN, QueueStatus
+from ecauto_pipeline.clock import JAPAN
+from ecauto_pipeline.domain.uploads.rules import QueueStatus
 from ecauto_pipeline.storage import database
 from ecauto_pipeline.storage.tables import listings, upload_queue
 from ecauto_pipeline.storage.uploads.queue import UploadQueue

@@ -14,9 +14,10 @@ import pytest
 import sqlalchemy as sa
 
 from ecauto_pipeline.clients.base_shop.client import BaseShopClient
+from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.domain.amazon.asin import shard_of
 from ecauto_pipeline.domain.uploads.consistency import ListingState, QueueState
-from ecauto_pipeline.domain.uploads.rules import JAPAN, UploadRules, free_slots
+from ecauto_pipeline.domain.uploads.rules import UploadRules, free_slots
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.base_shop.state import Item, ShopSeed
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
