@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ecauto_pipeline.errors import Misconfigured
-from ecauto_pipeline.wiring.late import opened_pipeline
+from ecauto_pipeline.wiring.pipeline import opened_pipeline
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -39,7 +39,7 @@ def run_over_accounts(
         Misconfigured: there is no such account, it is switched off, or there is none at all.
     """
     from ecauto_pipeline.cli.launch import run_job  # noqa: PLC0415 - imports Dagster
-    from ecauto_pipeline.defs.partitions import account_range_tags  # noqa: PLC0415
+    from ecauto_pipeline.defs import partitions  # noqa: PLC0415
 
     with opened() as (pipeline, instance):
         found = pipeline.shops.accounts(account_id)
@@ -51,7 +51,8 @@ def run_over_accounts(
         accounts = [account.id for account in found]
         if not accounts:
             raise Misconfigured("ECAUTO_BASE__ACCOUNTS: no active BASE account is configured")
-        return run_job(instance, job_name, tags=account_range_tags(instance, accounts), ops=ops)
+        known = partitions.ensure_partitions(instance, partitions.BASE_ACCOUNTS, accounts)
+        return run_job(instance, job_name, tags=partitions.account_range(known, accounts), ops=ops)
 
 
 def run_alone(job_name: str, ops: Mapping[str, Mapping[str, Any]]) -> "JobRun":

@@ -9,7 +9,12 @@ import dagster as dg
 from ecauto_pipeline.cli.inventory_report import SyncReport, WriteStep
 from ecauto_pipeline.cli.launch import JobRun, plain_values, run_job
 from ecauto_pipeline.defs.assets.base_shop import WRITE_KEYS
-from ecauto_pipeline.defs.partitions import account_range_tags, range_tags
+from ecauto_pipeline.defs.partitions import (
+    BASE_ACCOUNTS,
+    account_range,
+    ensure_partitions,
+    range_tags,
+)
 from ecauto_pipeline.defs.sensors import watermarks
 from ecauto_pipeline.domain.amazon.facts import Fact
 from ecauto_pipeline.domain.amazon.freshness import Scope
@@ -93,7 +98,7 @@ def _refresh(
         _note_run(run, report)
         for observation in run.observations:
             _fill(report.cache, plain_values(observation.metadata))
-    for event in watermarks(pipeline.amazon.products):
+    for event in watermarks(pipeline):
         instance.report_runless_asset_event(event)
 
 
@@ -106,7 +111,7 @@ def _write(
     run = run_job(
         instance,
         _base_job(options),
-        tags=account_range_tags(instance, accounts),
+        tags=account_range(ensure_partitions(instance, BASE_ACCOUNTS, accounts), accounts),
         ops={
             "base_writes": {
                 "accounts": accounts,

@@ -8,7 +8,7 @@ import click
 
 from ecauto_pipeline.cli.command import answer, json_option, opened, run_alone
 from ecauto_pipeline.domain.shopify.mirror import Entity
-from ecauto_pipeline.wiring.late import opened_pipeline
+from ecauto_pipeline.wiring.pipeline import opened_pipeline
 
 if TYPE_CHECKING:
     from ecauto_pipeline.cli.shopify_sync import MirrorOptions

@@ -10,7 +10,13 @@ import dagster as dg
 
 from ecauto_pipeline.cli.launch import plain_values, run_job
 from ecauto_pipeline.clock import JAPAN
-from ecauto_pipeline.defs.partitions import FIRST_DAY, first_day_due, store_days_tags
+from ecauto_pipeline.defs.partitions import (
+    FIRST_DAY,
+    SHOPIFY_STORES,
+    ensure_partitions,
+    first_day_due,
+    store_days,
+)
 from ecauto_pipeline.domain.shopify.mirror import Entity
 from ecauto_pipeline.errors import EcautoError, Misconfigured
 from ecauto_pipeline.wiring.pipeline import Pipeline
@@ -96,6 +102,7 @@ def mirror_stores(
     _check(options, now.astimezone(JAPAN).date())
     report = MirrorsReport(started_at=now, ended_at=now)
     errors: list[EcautoError] = []
+    ensure_partitions(instance, SHOPIFY_STORES, stores)
     for store_id in stores:
         for entity in options.entities:
             _mirror(instance, pipeline, (store_id, entity), options, (report, errors))
@@ -126,7 +133,7 @@ def _mirror(
     run = run_job(
         instance,
         f"shopify_{entity}_sync",
-        tags=store_days_tags(instance, store_id, first, last),
+        tags=store_days(store_id, first, last),
         ops={f"shopify_{entity}": {"mode": options.mode}},
     )
     report.runs[f"{store_id}/{entity}"] = run.run_id

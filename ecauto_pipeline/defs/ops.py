@@ -8,8 +8,8 @@ from pydantic import Field
 
 from ecauto_pipeline.defs.assets.amazon import POOL as AMAZON_POOL
 from ecauto_pipeline.defs.assets.reporting import RunLog, table
-from ecauto_pipeline.defs.resources import PIPELINE, pipeline_of
 from ecauto_pipeline.errors import RunIncomplete
+from ecauto_pipeline.wiring.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from ecauto_pipeline.sync.uploads.intake import IntakeReport
@@ -22,10 +22,12 @@ class ImportConfig(dg.Config):
     dry_run: bool = False
 
 
-@dg.op(required_resource_keys={PIPELINE}, out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
-def take_over_v1(context: dg.OpExecutionContext, config: ImportConfig) -> dict[str, Any]:
+@dg.op(out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
+def take_over_v1(
+    context: dg.OpExecutionContext, config: ImportConfig, pipeline: dg.ResourceParam[Pipeline]
+) -> dict[str, Any]:
     """Take over a v1.0 folder or `master.db`; the original is only read."""
-    report = pipeline_of(context).import_v1(Path(config.path), dry_run=config.dry_run)
+    report = pipeline.import_v1(Path(config.path), dry_run=config.dry_run)
     numbers = report.as_dict()
     context.add_output_metadata({"report": dg.MetadataValue.md("\n".join(report.lines()))})
     return numbers | {"lines": report.lines()}
@@ -43,13 +45,14 @@ class IntakeConfig(dg.Config):
 
 
 @dg.op(
-    required_resource_keys={PIPELINE},
     out=dg.Out(dict[str, Any], io_manager_key="io_manager"),
     pool=AMAZON_POOL,
 )
-def take_in_products(context: dg.OpExecutionContext, config: IntakeConfig) -> dict[str, Any]:
+def take_in_products(
+    context: dg.OpExecutionContext, config: IntakeConfig, pipeline: dg.ResourceParam[Pipeline]
+) -> dict[str, Any]:
     """From a list of ASINs to products, pending listings and rows of the upload queue."""
-    report = _take_in(context, config)
+    report = _take_in(context, config, pipeline)
     if report is None:
         lines = ["another run has taken this list"]
         return {"counts": {}, "rows": [], "problems": [], "lines": lines}
@@ -66,11 +69,12 @@ def take_in_products(context: dg.OpExecutionContext, config: IntakeConfig) -> di
     return numbers | {"lines": report.lines()}
 
 
-def _take_in(context: dg.OpExecutionContext, config: IntakeConfig) -> "IntakeReport | None":
+def _take_in(
+    context: dg.OpExecutionContext, config: IntakeConfig, pipeline: Pipeline
+) -> "IntakeReport | None":
     from ecauto_pipeline.storage.uploads.inbox import read_asin_file, report_path  # noqa: PLC0415
     from ecauto_pipeline.sync.uploads.intake import IntakeOptions  # noqa: PLC0415 - imports the clients
 
-    pipeline = pipeline_of(context)
     log = RunLog(context, pipeline.clock)
     options = IntakeOptions(
         account_id=config.account_id,
@@ -103,10 +107,12 @@ class ReplayConfig(dg.Config):
     store_id: str | None = None
 
 
-@dg.op(required_resource_keys={PIPELINE}, out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
-def replay_dead_letters(context: dg.OpExecutionContext, config: ReplayConfig) -> dict[str, Any]:
+@dg.op(out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
+def replay_dead_letters(
+    context: dg.OpExecutionContext, config: ReplayConfig, pipeline: dg.ResourceParam[Pipeline]
+) -> dict[str, Any]:
     """Read again what could not be read when it came, and save what can be now."""
-    report = pipeline_of(context).mirrors.replay(config.ids, config.store_id)
+    report = pipeline.mirrors.replay(config.ids, config.store_id)
     numbers = report.as_dict()
     context.add_output_metadata(
         {"replayed": report.replayed, "left": len(report.left), "problems": numbers["problems"]}
@@ -114,10 +120,12 @@ def replay_dead_letters(context: dg.OpExecutionContext, config: ReplayConfig) ->
     return numbers
 
 
-@dg.op(required_resource_keys={PIPELINE}, out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
-def merge_webhooks(context: dg.OpExecutionContext) -> dict[str, Any]:
+@dg.op(out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
+def merge_webhooks(
+    context: dg.OpExecutionContext, pipeline: dg.ResourceParam[Pipeline]
+) -> dict[str, Any]:
     """Merge what shops told us by webhooks into their mirrors."""
-    report = pipeline_of(context).mirrors.webhooks.merge()
+    report = pipeline.mirrors.webhooks.merge()
     for sentence in [*report.notes, *report.problems]:
         context.log.warning(sentence)
     numbers = report.numbers()

@@ -1,7 +1,7 @@
 """How the assets are partitioned: by ASIN shard, by BASE account, by Shopify store and day."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 
 import dagster as dg
@@ -51,17 +51,13 @@ ALL_SHARDS = range_tags(SHARDS[0], SHARDS[-1])
 """The tags of one run over all shards."""
 
 
-def account_range_tags(instance: dg.DagsterInstance, accounts: list[str]) -> dict[str, str]:
-    """The tags of one run over these accounts; those that are not known yet are added.
+def account_range(known: Sequence[str], accounts: Collection[str]) -> dict[str, str]:
+    """The tags of one run over these accounts; those not known yet are to be added in that order.
 
     A range follows the order in which partitions were added, so it may hold accounts between the
     first and the last that were not asked for: the run leaves out those that are switched off.
     """
-    assert BASE_ACCOUNTS.name is not None  # noqa: S101 - it was given one above
-    known = instance.get_dynamic_partitions(BASE_ACCOUNTS.name)
-    if new := [account for account in accounts if account not in known]:
-        instance.add_dynamic_partitions(BASE_ACCOUNTS.name, new)
-    order = [account for account in [*known, *new] if account in accounts]
+    order = [account for account in dict.fromkeys([*known, *accounts]) if account in accounts]
     return range_tags(order[0], order[-1])
 
 
@@ -86,11 +82,8 @@ def first_day_due(state: SyncState, today: date) -> date:
     return min(last.astimezone(JAPAN).date(), today)
 
 
-def store_days_tags(
-    instance: dg.DagsterInstance, store_id: str, first: date, last: date
-) -> dict[str, str]:
-    """The tags of one run over a store's days; a store that is not known yet is added."""
-    add_stores(instance, [store_id])
+def store_days(store_id: str, first: date, last: date) -> dict[str, str]:
+    """The tags of one run over a store's days, from the first day that there is on."""
     start, end = (
         dg.MultiPartitionKey({"store": store_id, "day": max(day, FIRST_DAY).isoformat()})
         for day in (first, last)
@@ -98,13 +91,24 @@ def store_days_tags(
     return {**range_tags(start, end), STORE: store_id}
 
 
-def add_stores(instance: dg.DagsterInstance, store_ids: Iterable[str]) -> list[str]:
-    """Add the partitions that are missing; which those were."""
-    assert SHOPIFY_STORES.name is not None  # noqa: S101 - it was given one above
-    known = instance.get_dynamic_partitions(SHOPIFY_STORES.name)
-    if new := [store_id for store_id in store_ids if store_id not in known]:
-        instance.add_dynamic_partitions(SHOPIFY_STORES.name, new)
-    return new
+def known_partitions(
+    instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition
+) -> Sequence[str]:
+    """The partitions there are, in the order in which they were added."""
+    return instance.get_dynamic_partitions(str(definition.name))
+
+
+def ensure_partitions(
+    instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: Iterable[str]
+) -> Sequence[str]:
+    """Add those that are missing; all there are then, in the order in which they were added.
+
+    For commands and schedules: a sensor asks Dagster to add them, in its result.
+    """
+    known = known_partitions(instance, definition)
+    if missing := [key for key in dict.fromkeys(keys) if key not in known]:
+        instance.add_dynamic_partitions(str(definition.name), missing)
+    return [*known, *missing]
 
 
 def days_by_store(keys: Iterable[str]) -> dict[str, list[date]]:

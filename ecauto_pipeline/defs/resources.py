@@ -1,34 +1,26 @@
-"""What the assets and sensors are given: the opened pipeline."""
+"""What assets, checks, ops, schedules and sensors are given: the opened pipeline.
+
+Each names it as a parameter, `pipeline: dg.ResourceParam[Pipeline]`.
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
 
 import dagster as dg
 
 from ecauto_pipeline.defs.instance.run_locks import held_run_lock
-from ecauto_pipeline.wiring.late import opened_pipeline
-
-if TYPE_CHECKING:
-    from ecauto_pipeline.wiring.pipeline import Pipeline
-
-PIPELINE = "pipeline"
+from ecauto_pipeline.wiring.pipeline import Pipeline, opened_pipeline
 
 
-@dg.resource(description="The pipeline as the settings say: database, clients, flows.")
-@contextmanager
-def pipeline_resource(context: dg.InitResourceContext) -> "Generator[Pipeline]":
-    """The pipeline, opened for one run, which is marked as alive meanwhile."""
-    run_id = context.run.run_id if context.run else None
-    with opened_pipeline() as pipeline, held_run_lock(context.instance, run_id):
-        yield pipeline
+class PipelineResource(dg.ConfigurableResource[Pipeline]):
+    """The pipeline as the settings say: database, clients, flows."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Pipeline]:
+        """The pipeline, opened for one run or tick; a run is marked as alive meanwhile."""
+        run_id = context.run.run_id if context.run else None
+        with opened_pipeline() as pipeline, held_run_lock(context.instance, run_id):
+            yield pipeline
 
 
-def pipeline_of(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext | dg.AssetCheckExecutionContext,
-) -> "Pipeline":
-    """The pipeline opened for this run; the asset names it in `required_resource_keys`."""
-    return cast("Pipeline", context.resources.pipeline)
-
-
-ALL = {PIPELINE: pipeline_resource}
+ALL = {"pipeline": PipelineResource()}

@@ -1,5 +1,6 @@
 """What is launched by the clock, in Japan time; a job whose last run still goes on is skipped."""
 
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -8,16 +9,19 @@ from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.defs import jobs
 from ecauto_pipeline.defs.partitions import (
     ALL_SHARDS,
+    BASE_ACCOUNTS,
     GOING_ON,
+    SHOPIFY_STORES,
     STORE,
-    account_range_tags,
+    account_range,
+    ensure_partitions,
     first_day_due,
     range_tags,
-    store_days_tags,
+    store_days,
 )
 from ecauto_pipeline.domain.amazon.asin import SHARDS
 from ecauto_pipeline.domain.shopify.mirror import Entity, SyncState
-from ecauto_pipeline.wiring.late import opened_pipeline
+from ecauto_pipeline.wiring.pipeline import Pipeline
 
 
 def _launch(
@@ -77,14 +81,13 @@ def catalog_refresh_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunReque
     description="All active accounts at 05:30, before the uploads begin; what is safe is mended.",
 )
 def consistency_check_daily(
-    context: dg.ScheduleEvaluationContext,
+    context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
 ) -> dg.RunRequest | dg.SkipReason:
     """All active accounts at 05:30, before the uploads begin; what is safe is mended."""
-    with opened_pipeline() as pipeline:
-        accounts = [account.id for account in pipeline.shops.accounts()]
+    accounts = [account.id for account in pipeline.shops.accounts()]
     if not accounts:
         return dg.SkipReason("no active BASE account")
-    tags = account_range_tags(context.instance, accounts)
+    tags = account_range(ensure_partitions(context.instance, BASE_ACCOUNTS, accounts), accounts)
     config = {"ops": {"consistency": {"config": {"fix": True}}}}
     return _launch(context, "consistency_check", tags, config)
 
@@ -109,32 +112,33 @@ def shopify_schedule(entity: Entity) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"What changed of each store's {entity} since its watermark.",
     )
-    def tick(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    def tick(
+        context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
+    ) -> list[dg.RunRequest] | dg.SkipReason:
         """One run for each store that has none going on."""
-        with opened_pipeline() as pipeline:
-            mirrors = pipeline.mirrors
-            stores = mirrors.store_ids()
-            states = {store: mirrors.states.get(store, entity) for store in stores}
+        stores = pipeline.mirrors.store_ids()
+        ensure_partitions(context.instance, SHOPIFY_STORES, stores)
         going_on = context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=GOING_ON))
         busy = {run.tags.get(STORE) for run in going_on}
         requests = [
-            increment_request(context, state)
-            for store, state in states.items()
-            if store not in busy
+            increment_request(
+                context.scheduled_execution_time, pipeline.mirrors.states.get(store_id, entity)
+            )
+            for store_id in stores
+            if store_id not in busy
         ]
         return requests or dg.SkipReason("no Shopify store is configured, or all are being synced")
 
     return tick
 
 
-def increment_request(context: dg.ScheduleEvaluationContext, state: SyncState) -> dg.RunRequest:
+def increment_request(now: datetime, state: SyncState) -> dg.RunRequest:
     """The run that catches up with a store, over the days since it last did to today."""
-    today = context.scheduled_execution_time.astimezone(JAPAN).date()
-    first = first_day_due(state, today)
+    today = now.astimezone(JAPAN).date()
     config = {"ops": {f"shopify_{state.entity}": {"config": {"mode": "increment"}}}}
     return dg.RunRequest(
-        run_key=f"{context.scheduled_execution_time:%Y%m%dT%H%M}/{state.store_id}",
-        tags=store_days_tags(context.instance, state.store_id, first, today),
+        run_key=f"{now:%Y%m%dT%H%M}/{state.store_id}",
+        tags=store_days(state.store_id, first_day_due(state, today), today),
         run_config=config,
     )
 

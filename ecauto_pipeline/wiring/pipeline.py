@@ -1,23 +1,24 @@
 """Everything opened, from the settings in force: one room a source.
 
-A room is imported when it is first entered: Amazon's and Shopify's clients take half a second that
-a command which only looks at the queue has no use for.
+Nothing is imported before it is wanted. The database takes half a second, which every process of
+Dagster that loads the definitions, and `ecauto --help`, would pay; Amazon's and Shopify's clients
+as much again, for which a command that only looks at the queue has no use.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
 from ecauto_pipeline.clock import Clock, SystemClock
 from ecauto_pipeline.settings.model import Settings, load_settings
-from ecauto_pipeline.storage.rate_buckets import RateBuckets
-from ecauto_pipeline.wiring.opened import Opened
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from ecauto_pipeline.domain.v1.report import ImportReport
+    from ecauto_pipeline.storage.rate_buckets import RateBuckets
     from ecauto_pipeline.storage.uploads.attempts import Checkpoint
     from ecauto_pipeline.wiring.amazon import Amazon
     from ecauto_pipeline.wiring.base_shop import BaseShops
@@ -38,6 +39,8 @@ class Pipeline:
         clock: Clock | None = None,
         checkpoint: "Checkpoint" = lambda _: None,
     ) -> None:
+        from ecauto_pipeline.wiring.opened import Opened  # noqa: PLC0415 - see above
+
         self._opened = Opened(read_settings, clock or SystemClock())
         self._checkpoint = checkpoint
 
@@ -60,12 +63,12 @@ class Pipeline:
         return self._opened.clock
 
     @property
-    def engine(self) -> sa.Engine:
+    def engine(self) -> "sa.Engine":
         """The database."""
         return self._opened.engine
 
     @property
-    def rate_buckets(self) -> RateBuckets:
+    def rate_buckets(self) -> "RateBuckets":
         """The quotas shared by all processes."""
         return self._opened.rate_buckets
 
@@ -114,3 +117,13 @@ class Pipeline:
             toml_file=self.settings.data_dir / "ecauto.toml",
             dry_run=dry_run,
         )
+
+
+@contextmanager
+def opened_pipeline() -> Generator[Pipeline]:
+    """The pipeline as the settings say, closed afterwards."""
+    pipeline = Pipeline()
+    try:
+        yield pipeline
+    finally:
+        pipeline.close()

@@ -26,7 +26,7 @@ from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.storage import migrate
-from ecauto_pipeline.wiring.late import opened_pipeline
+from ecauto_pipeline.wiring.pipeline import opened_pipeline
 from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.mirrored import (
     STORES,

@@ -19,6 +19,7 @@ from ecauto_pipeline.domain.amazon.asin import SHARDS
 from ecauto_pipeline.storage.tables import account_configs
 from ecauto_pipeline.wiring.pipeline import Pipeline
 from ecauto_pipeline_tests.children import run
+from ecauto_pipeline_tests.defs.ticks import strike
 
 FACTS = {
     "amazon_catalog": timedelta(days=7),
@@ -276,14 +277,6 @@ def schedule_of(name: str) -> dg.ScheduleDefinition:
     return defs.resolve_schedule_def(name)
 
 
-def tick(
-    name: str, instance: dg.DagsterInstance, at: datetime = NOON
-) -> tuple[list[dg.RunRequest], str | None]:
-    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at)
-    ended = schedule_of(name).evaluate_tick(context)
-    return list(ended.run_requests or []), ended.skip_message
-
-
 @pytest.mark.parametrize(("name", "told"), (SCHEDULES | SHOPIFY_SCHEDULES).items())
 def test_a_schedule_goes_by_the_clock_in_japan(name: str, told: tuple[str, str]) -> None:
     schedule = schedule_of(name)
@@ -295,7 +288,7 @@ def test_a_schedule_goes_by_the_clock_in_japan(name: str, told: tuple[str, str])
 
 @pytest.mark.parametrize("name", ["price_refresh_nightly", "stock_refresh_hourly"])
 def test_one_run_covers_all_shards(name: str, instance: dg.DagsterInstance) -> None:
-    [request], _ = tick(name, instance)
+    [request] = strike(name, instance, NOON).run_requests
     assert request.tags.items() >= {RANGE_START: "00", RANGE_END: "23"}.items()
 
 
@@ -303,7 +296,7 @@ def test_the_catalog_is_covered_in_a_day(instance: dg.DagsterInstance) -> None:
     covered: list[str] = []
     for hour in range(24):
         at = NOON + timedelta(hours=hour, minutes=10)
-        [request], _ = tick("catalog_refresh_hourly", instance, at)
+        [request] = strike("catalog_refresh_hourly", instance, at).run_requests
         assert request.tags[RANGE_START] == request.tags[RANGE_END]
         covered.append(request.tags[RANGE_START])
     assert sorted(covered) == list(SHARDS)
@@ -318,9 +311,9 @@ def test_a_schedule_skips_while_its_job_goes_on(
     _, job_name = told
     run_status = dg.DagsterRunStatus[status]
     instance.add_run(dg.DagsterRun(job_name=job_name, run_id=RUN_ID, status=run_status))
-    requests, reason = tick(name, instance)
-    assert len(requests) == (0 if goes_on else 1)
-    assert reason == (f"{job_name} still goes on" if goes_on else None)
+    tick = strike(name, instance, NOON)
+    assert len(tick.run_requests) == (0 if goes_on else 1)
+    assert tick.skip_message == (f"{job_name} still goes on" if goes_on else None)
 
 
 def test_sensors_run_by_themselves() -> None:
@@ -335,7 +328,9 @@ def test_sensors_run_by_themselves() -> None:
     assert found["shopify_webhooks"].job_name == "shopify_webhooks_merge"
 
 
-def follow_up(sensor: str, instance: dg.DagsterInstance, tags: dict[str, str]) -> Any:
+def follow_up(
+    sensor: str, instance: dg.DagsterInstance, pipeline: Pipeline, tags: dict[str, str]
+) -> Any:
     """What the sensor does when a run with those tags has ended."""
     run = dg.DagsterRun(job_name="stock_refresh", run_id=RUN_ID, tags=tags)
     context = dg.build_run_status_sensor_context(
@@ -344,7 +339,7 @@ def follow_up(sensor: str, instance: dg.DagsterInstance, tags: dict[str, str]) -
         dagster_run=run,
         dagster_event=dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name),
     )
-    return getattr(sensors, sensor)(context)
+    return getattr(sensors, sensor)(context, pipeline=pipeline)
 
 
 def add_accounts(pipeline: Pipeline, **active: bool) -> None:
@@ -368,18 +363,23 @@ def test_the_base_half_follows_for_all_active_accounts(
     name: str, instance: dg.DagsterInstance, pipeline: Pipeline
 ) -> None:
     add_accounts(pipeline, first=True, second=False, third=True)
-    request = follow_up(name, instance, {})
-    assert isinstance(request, dg.RunRequest)
+    result = follow_up(name, instance, pipeline, {})
+    assert isinstance(result, dg.SensorResult)
+    [request] = result.run_requests or []
     assert request.run_key == RUN_ID
     assert request.tags.items() >= {RANGE_START: "first", RANGE_END: "third"}.items()
-    assert instance.get_dynamic_partitions("base_account") == ["first", "third"]
+    [wanted] = result.dynamic_partitions_requests or []
+    assert (wanted.partitions_def_name, wanted.partition_keys) == (
+        "base_account",
+        ["first", "third"],
+    )
 
 
 @pytest.mark.parametrize("name", FOLLOW_UPS)
 def test_a_run_that_a_command_launched_is_left_to_it(
-    name: str, instance: dg.DagsterInstance
+    name: str, instance: dg.DagsterInstance, pipeline: Pipeline
 ) -> None:
-    skipped = follow_up(name, instance, {sensors.LAUNCHED_BY: "ecauto"})
+    skipped = follow_up(name, instance, pipeline, {sensors.LAUNCHED_BY: "ecauto"})
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message == "the command that launched the run goes on by itself"
 
@@ -388,6 +388,6 @@ def test_without_an_account_nothing_follows(
     instance: dg.DagsterInstance, pipeline: Pipeline
 ) -> None:
     add_accounts(pipeline, only=False)
-    skipped = follow_up(FOLLOW_UPS[0], instance, {})
+    skipped = follow_up(FOLLOW_UPS[0], instance, pipeline, {})
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message == "no active BASE account"

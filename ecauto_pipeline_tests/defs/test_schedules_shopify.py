@@ -4,18 +4,17 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
 
 from ecauto_pipeline.definitions import defs
-from ecauto_pipeline.defs import sensors
-from ecauto_pipeline.defs.partitions import RANGE_END, RANGE_START, STORE, store_days_tags
+from ecauto_pipeline.defs.partitions import RANGE_END, RANGE_START, STORE, store_days
 from ecauto_pipeline.defs.schedules import SHOPIFY_TIMES, increment_request
 from ecauto_pipeline.domain.shopify.mirror import Entity, SyncState
 from ecauto_pipeline.domain.shopify.webhooks import ReceivedWebhook
 from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
+from ecauto_pipeline_tests.defs.ticks import Tick, sense, strike
 from ecauto_pipeline_tests.mirrored import (
     STORES,
     Mirrored,
@@ -40,13 +39,10 @@ def here(tmp_path: Path, migrated_sqlite: Path) -> Iterator[Mirrored]:
         yield here
 
 
-def tick(entity: Entity, here: Mirrored) -> tuple[list[dg.RunRequest], str | None]:
+def tick(entity: Entity, here: Mirrored) -> Tick:
     """What the schedule of the entity does now."""
-    at = datetime.now(UTC)
     name, _ = SHOPIFY_TIMES[entity]
-    with dg.build_schedule_context(instance=here.instance, scheduled_execution_time=at) as context:
-        ended = defs.resolve_schedule_def(name).evaluate_tick(context)
-    return list(ended.run_requests or []), ended.skip_message
+    return strike(name, here.instance, datetime.now(UTC))
 
 
 def run(request: dg.RunRequest, entity: Entity, here: Mirrored) -> dg.ExecuteInProcessResult:
@@ -72,7 +68,7 @@ def known_stores(here: Mirrored) -> list[str]:
 def test_the_first_tick_launches_a_run_of_today_for_each_store(
     entity: Entity, here: Mirrored
 ) -> None:
-    requests, _ = tick(entity, here)
+    requests = tick(entity, here).run_requests
     assert [request.tags[STORE] for request in requests] == list(STORES)
     for store_id, request in zip(STORES, requests, strict=True):
         assert request.tags[RANGE_START] == request.tags[RANGE_END] == f"{today()}|{store_id}"
@@ -100,7 +96,7 @@ def test_three_days_later_one_run_for_each_store_catches_up(
                 rig.shop(store_id).create("orders")
                 rig.shop(store_id).delete_random(2)
         for entity in Entity:
-            requests, _ = tick(entity, here)
+            requests = tick(entity, here).run_requests
             for store_id, request in zip(STORES, requests, strict=True):
                 names = days(today() - timedelta(days=DAYS_AWAY), DAYS_AWAY + 1)
                 assert request.tags[RANGE_START] == f"{names[0]}|{store_id}"
@@ -117,23 +113,23 @@ def test_three_days_later_one_run_for_each_store_catches_up(
 def test_a_store_whose_run_goes_on_is_left_out_and_the_others_start(
     here: Mirrored, status: str
 ) -> None:
-    tags = store_days_tags(here.instance, FIRST, today(), today())
+    tags = store_days(FIRST, today(), today())
     going_on(here, "shopify_orders_sync", status, **tags)
-    requests, _ = tick(Entity.ORDERS, here)
+    requests = tick(Entity.ORDERS, here).run_requests
     over = status in {"SUCCESS", "FAILURE"}
     assert [request.tags[STORE] for request in requests] == list(STORES if over else STORES[1:])
-    requests, _ = tick(Entity.PRODUCTS, here)
+    requests = tick(Entity.PRODUCTS, here).run_requests
     assert len(requests) == len(STORES)
 
 
 def test_a_tick_while_all_goes_on_or_without_any_store_launches_nothing(here: Mirrored) -> None:
     here.configure(FIRST)
-    tags = store_days_tags(here.instance, FIRST, today(), today())
+    tags = store_days(FIRST, today(), today())
     going_on(here, "shopify_orders_sync", "STARTED", **tags)
-    reason = "no Shopify store is configured, or all are being synced"
-    assert tick(Entity.ORDERS, here) == ([], reason)
+    nothing = Tick([], "no Shopify store is configured, or all are being synced")
+    assert tick(Entity.ORDERS, here) == nothing
     here.configure()
-    assert tick(Entity.PRODUCTS, here) == ([], reason)
+    assert tick(Entity.PRODUCTS, here) == nothing
 
 
 def test_a_store_that_rests_is_not_gone_over_from_its_last_change(here: Mirrored) -> None:
@@ -141,7 +137,7 @@ def test_a_store_that_rests_is_not_gone_over_from_its_last_change(here: Mirrored
     long_ago, lately = now - timedelta(days=100), now - timedelta(days=2)
     here.rig.mirrors.states.update(FIRST, Entity.ORDERS, watermark_at=long_ago, synced_at=lately)
     here.rig.mirrors.states.update(SECOND, Entity.ORDERS, watermark_at=lately, synced_at=lately)
-    requests, _ = tick(Entity.ORDERS, here)
+    requests = tick(Entity.ORDERS, here).run_requests
     for store_id, request in zip(STORES, requests, strict=True):
         assert request.tags[RANGE_START] == f"{today() - timedelta(days=2)}|{store_id}"
 
@@ -159,14 +155,10 @@ def test_a_store_that_rests_is_not_gone_over_from_its_last_change(here: Mirrored
     ],
     ids=["after", "before", "across", "within", "February", "a clock ahead", "long ago"],
 )
-def test_days_begin_at_midnight_in_japan(
-    here: Mirrored, at: str, since: str | None, first: str, last: str
-) -> None:
+def test_days_begin_at_midnight_in_japan(at: str, since: str | None, first: str, last: str) -> None:
     time = datetime.fromisoformat(at).replace(tzinfo=UTC)
     reached = datetime.fromisoformat(since).replace(tzinfo=UTC) if since else None
-    with dg.build_schedule_context(here.instance, time) as context:
-        state = SyncState(FIRST, Entity.ORDERS, watermark_at=reached)
-        request = increment_request(context, state)
+    request = increment_request(time, SyncState(FIRST, Entity.ORDERS, watermark_at=reached))
     assert (
         request.tags.items()
         >= {
@@ -180,17 +172,12 @@ def test_days_begin_at_midnight_in_japan(
 # --- sensors ---------------------------------------------------------------------------------
 
 
-def sense(name: str, here: Mirrored) -> Any:
-    """What the sensor does now."""
-    return getattr(sensors, name)(dg.build_sensor_context(instance=here.instance))
-
-
 def test_stores_that_are_new_in_the_settings_become_partitions(here: Mirrored) -> None:
     here.configure(FIRST)
-    assert sense("shopify_stores", here).skip_message == f"added: {FIRST}"
-    assert sense("shopify_stores", here).skip_message == "no store is new"
+    assert sense("shopify_stores", here.instance).skip_message == f"added: {FIRST}"
+    assert sense("shopify_stores", here.instance).skip_message == "no store is new"
     here.configure(*STORES)
-    assert sense("shopify_stores", here).skip_message == f"added: {SECOND}"
+    assert sense("shopify_stores", here.instance).skip_message == f"added: {SECOND}"
     assert known_stores(here) == list(STORES)
 
 
@@ -204,17 +191,17 @@ def receive(here: Mirrored, topic: str, body: object, number: int = 1) -> None:
 
 
 def test_webhooks_are_merged_by_a_run_while_some_wait(here: Mirrored) -> None:
-    assert sense("shopify_webhooks", here).skip_message == "no webhook waits"
+    assert sense("shopify_webhooks", here.instance).skip_message == "no webhook waits"
     body = rest_bodies(here.rig.shop(FIRST), "orders")[0]
     receive(here, "orders/updated", body)
-    assert isinstance(sense("shopify_webhooks", here), dg.RunRequest)
+    assert len(sense("shopify_webhooks", here.instance).run_requests) == 1
     result = here.runs.run(MERGE)
     assert result.success
     numbers = result.output_for_node("merge_webhooks")
     assert (numbers["merged"], numbers["saved"], numbers["problems"]) == (1, 1, [])
     found, _ = here.rig.mirror(Entity.ORDERS, FIRST)
     assert found.keys() == {body["id"]}
-    assert sense("shopify_webhooks", here).skip_message == "no webhook waits"
+    assert sense("shopify_webhooks", here.instance).skip_message == "no webhook waits"
 
 
 @pytest.mark.parametrize(
@@ -229,7 +216,7 @@ def test_webhooks_are_merged_by_a_run_while_some_wait(here: Mirrored) -> None:
 def test_one_run_at_a_time_merges_webhooks(here: Mirrored, status: str, reason: str | None) -> None:
     receive(here, "orders/updated", {})
     going_on(here, MERGE, status)
-    assert getattr(sense("shopify_webhooks", here), "skip_message", None) == reason
+    assert sense("shopify_webhooks", here.instance).skip_message == reason
 
 
 def test_a_webhook_that_nobody_can_read_does_not_keep_the_others_waiting(here: Mirrored) -> None:

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.definitions import defs
-from ecauto_pipeline.defs import sensors
-from ecauto_pipeline.defs.partitions import RANGE_END, RANGE_START, account_range_tags
+from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, RANGE_END, RANGE_START, ensure_partitions
 from ecauto_pipeline.domain.amazon.asin import is_asin
 from ecauto_pipeline.storage.tables import account_configs, listings, products, upload_queue
 from ecauto_pipeline.wiring.pipeline import Pipeline
+from ecauto_pipeline_tests.defs.ticks import Tick, sense, strike
 
 ACTIVE, OTHER, OFF = "first", "second", "third"
 
@@ -93,20 +93,10 @@ def add_queued(pipeline: Pipeline, account: str, numbers: range, **values: Any) 
         connection.execute(sa.insert(upload_queue), rows)
 
 
-def tick(sensor: str, instance: dg.DagsterInstance) -> tuple[dg.SensorResult, str | None]:
-    """What the sensor does now; a skip has neither runs nor events, but a reason."""
-    result: Any = getattr(sensors, sensor)(dg.build_sensor_context(instance=instance))
-    if isinstance(result, dg.SkipReason):
-        return dg.SensorResult(), result.skip_message
-    assert isinstance(result, dg.SensorResult)
-    return result, None
-
-
-def events(result: dg.SensorResult) -> dict[str | None, Mapping[str, Any]]:
+def events(tick: Tick) -> dict[str | None, Mapping[str, Any]]:
     """The numbers that were reported of the queue, by account."""
     found: dict[str | None, Mapping[str, Any]] = {}
-    for event in result.asset_events or ():
-        assert isinstance(event, dg.AssetMaterialization)
+    for event in tick.asset_events:
         assert event.asset_key == dg.AssetKey("upload_queue")
         found[event.partition] = {key: value.value for key, value in event.metadata.items()}
     return found
@@ -127,9 +117,9 @@ def test_without_a_pending_listing_nothing_is_queued(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
     add_queued(pipeline, ACTIVE, range(2))
-    result, reason = tick("pending_listings", instance)
-    assert not result.asset_events
-    assert reason == "every pending listing has a row in the queue"
+    tick = sense("pending_listings", instance)
+    assert not tick.asset_events
+    assert tick.skip_message == "every pending listing has a row in the queue"
 
 
 def test_pending_listings_are_queued_in_the_tick_itself(
@@ -137,37 +127,40 @@ def test_pending_listings_are_queued_in_the_tick_itself(
 ) -> None:
     add_pending(pipeline, ACTIVE, range(3))
     add_pending(pipeline, OTHER, range(10, 12))
-    result, _ = tick("pending_listings", instance)
-    assert result.run_requests in (None, [])
+    tick = sense("pending_listings", instance)
+    assert not tick.run_requests
     counts = {"uploading": 0, "unknown": 0, "success": 0, "failed": 0}
-    assert events(result) == {
+    assert events(tick) == {
         ACTIVE: {"queued": 3, "pending": 3, **counts},
         OTHER: {"queued": 2, "pending": 2, **counts},
     }
     assert instance.get_dynamic_partitions("base_account") == [ACTIVE, OTHER]
     assert pipeline.uploads.queue.counts()["pending"] == 5
-    _, reason = tick("pending_listings", instance)
-    assert reason == "every pending listing has a row in the queue"
+    assert (
+        sense("pending_listings", instance).skip_message
+        == "every pending listing has a row in the queue"
+    )
 
 
 def test_a_held_listing_waits_for_a_person(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
     add_pending(pipeline, ACTIVE, range(1), held=True)
-    _, reason = tick("pending_listings", instance)
-    assert reason == "every pending listing has a row in the queue"
+    assert (
+        sense("pending_listings", instance).skip_message
+        == "every pending listing has a row in the queue"
+    )
 
 
 def test_listings_of_an_account_that_is_switched_off_are_told_of(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
     add_pending(pipeline, OFF, range(2))
-    _, reason = tick("pending_listings", instance)
     wanted = f"listings wait for accounts that are not active or may upload nothing: {OFF}"
-    assert reason == wanted
+    assert sense("pending_listings", instance).skip_message == wanted
     add_pending(pipeline, ACTIVE, range(10, 11))
-    result, _ = tick("pending_listings", instance)
-    assert events(result).keys() == {ACTIVE}
+    tick = sense("pending_listings", instance)
+    assert events(tick).keys() == {ACTIVE}
     assert pipeline.uploads.queue.counts(OFF)["pending"] == 0
 
 
@@ -177,11 +170,11 @@ def test_a_hundred_thousand_listings_are_queued_in_one_tick(
     add_pending(pipeline, ACTIVE, range(60_000))
     add_pending(pipeline, OTHER, range(60_000, 100_000))
     started = time.perf_counter()
-    result, _ = tick("pending_listings", instance)
+    tick = sense("pending_listings", instance)
     seconds = time.perf_counter() - started
     record_property("seconds", seconds)
     print(f"100,000 listings queued in {seconds:.1f} s")  # noqa: T201 - `pytest -s` shows it
-    assert {account: of["queued"] for account, of in events(result).items()} == {
+    assert {account: of["queued"] for account, of in events(tick).items()} == {
         ACTIVE: 60_000,
         OTHER: 40_000,
     }
@@ -192,16 +185,18 @@ def test_a_hundred_thousand_listings_are_queued_in_one_tick(
     with pipeline.engine.connect() as connection:
         assert tuple(connection.execute(distinct).one()) == (100_000, 100_000)
         assert max(connection.execute(busiest).scalars()) <= 1000
-    _, reason = tick("pending_listings", instance)
-    assert reason == "every pending listing has a row in the queue"
+    assert (
+        sense("pending_listings", instance).skip_message
+        == "every pending listing has a row in the queue"
+    )
 
 
 # --- due uploads -----------------------------------------------------------------------------
 
 
-def accounts(result: dg.SensorResult) -> list[str]:
+def accounts(tick: Tick) -> list[str]:
     """The accounts for which a run is asked for, one each."""
-    requests = result.run_requests or []
+    requests = tick.run_requests
     assert all(request.tags[RANGE_START] == request.tags[RANGE_END] for request in requests)
     return [request.tags[RANGE_START] for request in requests]
 
@@ -211,8 +206,8 @@ def test_each_active_account_with_something_due_gets_a_run(
 ) -> None:
     for number, account in enumerate((ACTIVE, OTHER, OFF)):
         add_queued(pipeline, account, range(10 * number, 10 * number + 2))
-    result, _ = tick("due_uploads", instance)
-    assert accounts(result) == [ACTIVE, OTHER]
+    tick = sense("due_uploads", instance)
+    assert accounts(tick) == [ACTIVE, OTHER]
 
 
 @pytest.mark.parametrize(
@@ -231,9 +226,9 @@ def test_only_what_is_due_is_uploaded(
     pipeline: Pipeline, instance: dg.DagsterInstance, values: dict[str, Any], *, is_due: bool
 ) -> None:
     add_queued(pipeline, ACTIVE, range(1), **values)
-    result, reason = tick("due_uploads", instance)
-    assert accounts(result) == ([ACTIVE] if is_due else [])
-    assert reason == (None if is_due else "nothing is due")
+    tick = sense("due_uploads", instance)
+    assert accounts(tick) == ([ACTIVE] if is_due else [])
+    assert tick.skip_message == (None if is_due else "nothing is due")
 
 
 def test_uploads_pause_for_the_night(
@@ -242,8 +237,8 @@ def test_uploads_pause_for_the_night(
     add_queued(pipeline, ACTIVE, range(1))
     other_half = (datetime.now(JAPAN).hour + 12) % 24
     open_hours(monkeypatch, other_half, other_half + 1)
-    result, reason = tick("due_uploads", instance)
-    assert (accounts(result), reason) == ([], "uploads pause for the night")
+    tick = sense("due_uploads", instance)
+    assert (accounts(tick), tick.skip_message) == ([], "uploads pause for the night")
 
 
 @pytest.mark.parametrize(
@@ -264,15 +259,15 @@ def test_an_account_whose_upload_goes_on_is_skipped(
     free: list[str],
     status: str,
 ) -> None:
-    account_range_tags(instance, [ACTIVE, OTHER])
+    ensure_partitions(instance, BASE_ACCOUNTS, [ACTIVE, OTHER])
     add_queued(pipeline, ACTIVE, range(1))
     add_queued(pipeline, OTHER, range(10, 11))
     run_status = dg.DagsterRunStatus[status]
     run = dg.DagsterRun(job_name="upload", run_id=RUN_ID, status=run_status, tags=tags)
     instance.add_run(run)
-    result, _ = tick("due_uploads", instance)
+    tick = sense("due_uploads", instance)
     over = status in {"SUCCESS", "FAILURE"}
-    assert accounts(result) == ([ACTIVE, OTHER] if over else free)
+    assert accounts(tick) == ([ACTIVE, OTHER] if over else free)
 
 
 # --- lists in the inbox ----------------------------------------------------------------------
@@ -292,18 +287,17 @@ def test_without_a_list_nothing_is_taken_in(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
     assert pipeline.uploads.inbox.ready() == []
-    assert tick("asin_inbox", instance)[1] == "no list"
+    assert sense("asin_inbox", instance).skip_message == "no list"
 
 
 def test_each_list_of_the_inbox_gets_a_run(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
     paths = [put_list(pipeline.uploads.inbox.folder, name) for name in ("one.txt", "two.csv")]
-    result, _ = tick("asin_inbox", instance)
-    requests = result.run_requests or []
+    tick = sense("asin_inbox", instance)
     found = {
         request.run_config["ops"]["take_in_products"]["config"]["path"]: request
-        for request in requests
+        for request in tick.run_requests
     }
     assert found.keys() == {str(path.absolute()) for path in paths}
     for path, request in found.items():
@@ -315,7 +309,7 @@ def test_each_list_of_the_inbox_gets_a_run(
 
 
 def run_keys(instance: dg.DagsterInstance) -> set[str | None]:
-    return {request.run_key for request in tick("asin_inbox", instance)[0].run_requests or []}
+    return {request.run_key for request in sense("asin_inbox", instance).run_requests}
 
 
 def test_another_list_of_the_same_name_has_another_run_key(
@@ -351,11 +345,9 @@ def test_the_daily_check_mends_what_is_safe_for_all_active_accounts(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
     assert len(pipeline.shops.accounts()) == 2
-    schedule = defs.resolve_schedule_def("consistency_check_daily")
     at = datetime(2026, 11, 20, 20, 30, tzinfo=UTC)
-    with dg.build_schedule_context(instance=instance, scheduled_execution_time=at) as context:
-        result = schedule.evaluate_tick(context)
-    [request] = result.run_requests or []
+    [request] = strike("consistency_check_daily", instance, at).run_requests
+    assert instance.get_dynamic_partitions("base_account") == [ACTIVE, OTHER]
     assert request.run_config == {"ops": {"consistency": {"config": {"fix": True}}}}
     assert request.tags.items() >= {RANGE_START: ACTIVE, RANGE_END: OTHER}.items()
     job = defs.resolve_job_def("consistency_check")

@@ -2,21 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from ecauto_pipeline.defs.assets.reporting import RunLog, table
 from ecauto_pipeline.defs.freshness import in_words, ttl_policy
 from ecauto_pipeline.defs.partitions import ASIN_SHARDS, SINGLE_RUN
-from ecauto_pipeline.defs.resources import PIPELINE, pipeline_of
 from ecauto_pipeline.domain.amazon.facts import Fact
 from ecauto_pipeline.domain.amazon.freshness import Scope, ShardFreshness
 from ecauto_pipeline.errors import RunIncomplete
 from ecauto_pipeline.sync.amazon.report import RefreshReport, Result
-
-if TYPE_CHECKING:
-    from ecauto_pipeline.storage.amazon.products import ProductStore
+from ecauto_pipeline.wiring.pipeline import Pipeline
 
 GROUP = "amazon"
 POOL = "amazon_sp_api"
@@ -70,13 +67,13 @@ class RefreshConfig(dg.Config):
     backfill_policy=SINGLE_RUN,
     can_subset=True,
     pool=POOL,
-    required_resource_keys={PIPELINE},
 )
 def amazon_facts(
-    context: dg.AssetExecutionContext, config: RefreshConfig
+    context: dg.AssetExecutionContext,
+    config: RefreshConfig,
+    pipeline: dg.ResourceParam[Pipeline],
 ) -> Iterator[dg.AssetCheckResult]:
     """Fetch what is missing or expired; one answer refreshes every fact it carries."""
-    pipeline = pipeline_of(context)
     selected = {fact for fact, key in FACT_KEYS.items() if key in context.selected_asset_keys}
     shards = list(context.partition_keys)
     scope = Scope(frozenset(selected), frozenset(shards), config.account_id)
@@ -159,20 +156,19 @@ def watermark(fact: Fact) -> dg.AssetsDefinition:
         group_name=GROUP,
         deps=[dg.AssetDep(FACT_KEYS[fact], partition_mapping=dg.AllPartitionMapping())],
         output_required=False,
-        required_resource_keys={PIPELINE},
     )
-    def fresh(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    def fresh(pipeline: dg.ResourceParam[Pipeline]) -> Iterator[dg.MaterializeResult[Any]]:
         """Nothing, unless every row is within its TTL."""
-        expired, total = expired_rows(pipeline_of(context).amazon.products, fact)
+        expired, total = expired_rows(pipeline, fact)
         if not expired:
             yield dg.MaterializeResult(metadata={"rows": total})
 
     return fresh
 
 
-def expired_rows(products: "ProductStore", fact: Fact) -> tuple[int, int]:
+def expired_rows(pipeline: Pipeline, fact: Fact) -> tuple[int, int]:
     """How many rows are older than the fact's TTL, of how many."""
-    shards = products.freshness(Scope(frozenset({fact})))
+    shards = pipeline.amazon.products.freshness(Scope(frozenset({fact})))
     total = sum(shard.products for shard in shards)
     return total - sum(shard.fresh[fact] for shard in shards), total
 

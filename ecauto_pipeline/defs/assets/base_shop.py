@@ -1,22 +1,19 @@
 """The BASE shops: what they have, and the prices and visibility written to them."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from ecauto_pipeline.defs.assets.accounts import active_accounts, each_account
 from ecauto_pipeline.defs.assets.amazon import FACT_KEYS
 from ecauto_pipeline.defs.assets.reporting import RunLog, table
 from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, SINGLE_RUN
-from ecauto_pipeline.defs.resources import PIPELINE, pipeline_of
 from ecauto_pipeline.domain.amazon.facts import Fact
 from ecauto_pipeline.domain.base_shop.changes import Kind, Outcome
-from ecauto_pipeline.errors import EcautoError, RunIncomplete
-from ecauto_pipeline.sync.base_shop.report import WriteOptions, WriteReport
-
-if TYPE_CHECKING:
-    from ecauto_pipeline.wiring.pipeline import Pipeline
+from ecauto_pipeline.sync.base_shop.report import MirrorReport, WriteOptions, WriteReport
+from ecauto_pipeline.wiring.pipeline import Pipeline
 
 GROUP = "base"
 POOL = "base_api"
@@ -65,13 +62,11 @@ class WriteConfig(dg.Config):
     backfill_policy=SINGLE_RUN,
     can_subset=True,
     pool=POOL,
-    required_resource_keys={PIPELINE},
 )
 def base_writes(
-    context: dg.AssetExecutionContext, config: WriteConfig
+    context: dg.AssetExecutionContext, config: WriteConfig, pipeline: dg.ResourceParam[Pipeline]
 ) -> Iterator[dg.AssetCheckResult]:
     """Hide what is sold out, show what is back, then write prices; account by account."""
-    pipeline = pipeline_of(context)
     kinds = [kind for kind, key in WRITE_KEYS.items() if key in context.selected_asset_keys]
     options = WriteOptions(
         run_id=context.run.run_id,
@@ -79,54 +74,23 @@ def base_writes(
         accept_large_change=config.accept_large_change,
         price_only=kinds == [Kind.PRICE],
     )
-    problems: list[str] = []
-    for account_id in active_accounts(context, pipeline, config.accounts):
-        for kind in kinds:
-            problems += _write(context, pipeline, account_id, kind, options)
-    if problems:
-        raise RunIncomplete("; ".join(problems[:5]))
-    yield from ()
-
-
-def active_accounts(
-    context: dg.AssetExecutionContext, pipeline: "Pipeline", chosen: list[str]
-) -> list[str]:
-    """The accounts of this run's partitions: those chosen, else those that are switched on."""
-    if chosen:
-        return [account for account in context.partition_keys if account in chosen]
-    active = {account.id for account in pipeline.shops.accounts()}
-    partitions = list(context.partition_keys)
-    for account in partitions:
-        if account not in active:
-            context.log.warning("%s is left out: it is not an active account", account)
-    return [account for account in partitions if account in active]
-
-
-def _write(
-    context: dg.AssetExecutionContext,
-    pipeline: "Pipeline",
-    account_id: str,
-    kind: Kind,
-    options: WriteOptions,
-) -> list[str]:
-    """Write one account's changes of one kind; another account's trouble is not this one's."""
     log = RunLog(context, pipeline.clock)
     sync = pipeline.shops.writes(log)
-    write = sync.sync_visibility if kind == Kind.VISIBILITY else sync.sync_prices
-    try:
-        report = write(account_id, options, log)
-    except EcautoError as error:
-        return [f"{account_id}: {error}"]
-    for note in report.notes:
-        context.log.warning(note)
-    context.log_event(
-        dg.AssetMaterialization(
-            WRITE_KEYS[kind],
-            partition=account_id,
-            metadata=write_metadata(report) | {"dry_run": options.dry_run},
-        )
-    )
-    return report.problems
+    writers = {Kind.VISIBILITY: sync.sync_visibility, Kind.PRICE: sync.sync_prices}
+
+    def write(account_id: str) -> Iterator[str]:
+        for kind in kinds:
+            report = writers[kind](account_id, options, log)
+            for note in report.notes:
+                context.log.warning(note)
+            metadata = write_metadata(report) | {"dry_run": options.dry_run}
+            context.log_event(
+                dg.AssetMaterialization(WRITE_KEYS[kind], partition=account_id, metadata=metadata)
+            )
+            yield from report.problems
+
+    each_account(active_accounts(context, pipeline, config.accounts), write)
+    yield from ()
 
 
 def write_metadata(report: WriteReport) -> dict[str, Any]:
@@ -166,27 +130,23 @@ def write_metadata(report: WriteReport) -> dict[str, Any]:
     partitions_def=BASE_ACCOUNTS,
     backfill_policy=SINGLE_RUN,
     pool=POOL,
-    required_resource_keys={PIPELINE},
     output_required=False,
     metadata={"dagster/table_name": "base_items"},
 )
 def base_listings(
-    context: dg.AssetExecutionContext,
+    context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Mirror every page of the accounts' items."""
-    pipeline = pipeline_of(context)
-    problems: list[str] = []
-    for account_id in active_accounts(context, pipeline, []):
-        try:
-            metadata = _mirror(context, pipeline, account_id)
-        except EcautoError as error:
-            problems.append(f"{account_id}: {error}")
-            continue
+    sync = pipeline.shops.writes(RunLog(context, pipeline.clock))
+
+    def mirror(account_id: str) -> Iterator[str]:
+        metadata = mirror_metadata(sync.mirror_items(account_id))
         context.log_event(
             dg.AssetMaterialization(MIRROR_KEY, partition=account_id, metadata=metadata)
         )
-    if problems:
-        raise RunIncomplete("; ".join(problems))
+        yield from ()
+
+    each_account(active_accounts(context, pipeline), mirror)
     yield from ()
 
 
@@ -194,10 +154,8 @@ _DRIFT = ("asin", "what", "item_id", "selling_price", "shop_price", "visibility"
 _UNKNOWN = ("item_id", "identifier", "title", "price_jpy", "visible")
 
 
-def _mirror(
-    context: dg.AssetExecutionContext, pipeline: "Pipeline", account_id: str
-) -> dict[str, Any]:
-    report = pipeline.shops.writes(RunLog(context, pipeline.clock)).mirror_items(account_id)
+def mirror_metadata(report: MirrorReport) -> dict[str, Any]:
+    """How many items the shop has, and which are not as we think."""
     drift = [{name: _shown(row[name]) for name in _DRIFT} for row in report.drift]
     unknown = [{name: _shown(row[name]) for name in _UNKNOWN} for row in report.unknown_here]
     return {

@@ -1,16 +1,16 @@
 """Whether listings, queue and shops agree, and whether what is listed may be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ecauto_pipeline.defs.assets.base_shop import POOL, active_accounts
+from ecauto_pipeline.defs.assets.accounts import active_accounts, each_account
+from ecauto_pipeline.defs.assets.base_shop import POOL
 from ecauto_pipeline.defs.assets.reporting import RunLog, table
 from ecauto_pipeline.defs.assets.uploads import GROUP, QUEUE_KEY, UPLOADS_KEY
 from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, SINGLE_RUN
-from ecauto_pipeline.defs.resources import PIPELINE, pipeline_of
-from ecauto_pipeline.errors import EcautoError, RunIncomplete
+from ecauto_pipeline.wiring.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from ecauto_pipeline.sync.uploads.consistency import ConsistencyReport
@@ -35,31 +35,25 @@ class CheckConfig(dg.Config):
     backfill_policy=SINGLE_RUN,
     pool=POOL,
     output_required=False,
-    required_resource_keys={PIPELINE},
 )
 def consistency(
-    context: dg.AssetExecutionContext, config: CheckConfig
+    context: dg.AssetExecutionContext, config: CheckConfig, pipeline: dg.ResourceParam[Pipeline]
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Read every shop whole and compare, account by account."""
-    pipeline = pipeline_of(context)
     log = RunLog(context, pipeline.clock)
-    problems: list[str] = []
-    for account_id in active_accounts(context, pipeline, []):
-        try:
-            report = pipeline.uploads.check_account(
-                account_id, log, run_id=context.run.run_id, fix=config.fix
-            )
-        except EcautoError as error:
-            problems.append(f"{account_id}: {error}")
-            continue
-        problems += report.problems
+
+    def check(account_id: str) -> Sequence[str]:
+        report = pipeline.uploads.check_account(
+            account_id, log, run_id=context.run.run_id, fix=config.fix
+        )
         context.log_event(
             dg.AssetMaterialization(
                 CONSISTENCY_KEY, partition=account_id, metadata=consistency_metadata(report)
             )
         )
-    if problems:
-        raise RunIncomplete("; ".join(problems[:5]))
+        return report.problems
+
+    each_account(active_accounts(context, pipeline), check)
     yield from ()
 
 
@@ -86,11 +80,9 @@ def consistency_metadata(report: "ConsistencyReport") -> dict[str, Any]:
     asset=QUEUE_KEY,
     name="listings_agree_with_queue",
     description="No listing is pending although its upload succeeded, and none is left out.",
-    required_resource_keys={PIPELINE},
 )
-def listings_agree_with_queue(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+def listings_agree_with_queue(pipeline: dg.ResourceParam[Pipeline]) -> dg.AssetCheckResult:
     """Compare our own tables; the shops are not asked."""
-    pipeline = pipeline_of(context)
     counts: dict[str, int] = {}
     for account in pipeline.shops.accounts():
         report = pipeline.uploads.consistency.check_account(account.id, None)
@@ -109,11 +101,9 @@ def listings_agree_with_queue(context: dg.AssetCheckExecutionContext) -> dg.Asse
     group_name=GROUP,
     kinds={"sql"},
     metadata={"dagster/table_name": "screenings"},
-    required_resource_keys={PIPELINE},
 )
-def screenings(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+def screenings(pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult[Any]:
     """Apply the rules of now to what was listed under those of then."""
-    pipeline = pipeline_of(context)
     report = pipeline.uploads.screener.rescan()
     doubtful = [
         {

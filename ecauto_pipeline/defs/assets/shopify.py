@@ -10,13 +10,12 @@ from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.defs.assets.reporting import RunLog, table
 from ecauto_pipeline.defs.freshness import MIRROR_POLICIES
 from ecauto_pipeline.defs.partitions import SINGLE_RUN, STORE_DAYS, days_by_store
-from ecauto_pipeline.defs.resources import PIPELINE, pipeline_of
 from ecauto_pipeline.domain.shopify.mirror import Entity, Window
 from ecauto_pipeline.errors import EcautoError, RunIncomplete
+from ecauto_pipeline.wiring.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from ecauto_pipeline.sync.shopify.report import MirrorReport
-    from ecauto_pipeline.wiring.shopify import Mirrors
 
 GROUP = "shopify"
 CHECK = "as_many_as_the_shop"
@@ -58,23 +57,23 @@ def mirror(entity: Entity) -> dg.AssetsDefinition:
                 CHECK, asset=KEYS[entity], description="Rows that are not deleted, by store."
             )
         ],
-        required_resource_keys={PIPELINE},
         output_required=False,
         metadata={"dagster/table_name": _TABLES[entity]},
     )
     def mirrored(
-        context: dg.AssetExecutionContext, config: MirrorConfig
+        context: dg.AssetExecutionContext,
+        config: MirrorConfig,
+        pipeline: dg.ResourceParam[Pipeline],
     ) -> Iterator[dg.AssetCheckResult]:
         """Read what changed and save it, store by store; one's trouble is not another's."""
-        mirrors = pipeline_of(context).mirrors
         stores = days_by_store(context.partition_keys)
         failures: list[Exception] = []
         for store_id, days in stores.items():
             try:
-                _mirror(context, mirrors, (store_id, entity), days, config.mode)
+                _mirror(context, pipeline, (store_id, entity), days, config.mode)
             except EcautoError as error:
                 failures.append(error)
-        yield count_check(entity, mirrors)
+        yield count_check(entity, pipeline)
         _raise(failures, list(stores))
 
     return mirrored
@@ -82,7 +81,7 @@ def mirror(entity: Entity) -> dg.AssetsDefinition:
 
 def _mirror(
     context: dg.AssetExecutionContext,
-    mirrors: "Mirrors",
+    pipeline: Pipeline,
     mirrored: tuple[str, Entity],
     days: list[date],
     mode: str,
@@ -90,8 +89,8 @@ def _mirror(
     from ecauto_pipeline.sync.shopify.mirror import Mode  # noqa: PLC0415 - imports the clients
 
     store_id, entity = mirrored
-    log = RunLog(context, mirrors.clock)
-    report = mirrors.sync.sync(store_id, entity, log, Mode(mode), _window(days))
+    log = RunLog(context, pipeline.clock)
+    report = pipeline.mirrors.sync.sync(store_id, entity, log, Mode(mode), _window(days))
     for note in report.notes:
         context.log.warning("%s: %s", store_id, note)
     context.log_event(dg.AssetObservation(KEYS[entity], metadata=_totals(report)))
@@ -138,11 +137,11 @@ def _raise(failures: list[Exception], stores: list[str]) -> None:
     raise RunIncomplete("; ".join(str(failure) for failure in failures))
 
 
-def count_check(entity: Entity, mirrors: "Mirrors") -> dg.AssetCheckResult:
+def count_check(entity: Entity, pipeline: Pipeline) -> dg.AssetCheckResult:
     """Whether each store's mirror held as many as the shop when they were last counted."""
     counted = [
         state
-        for state in mirrors.states.all()
+        for state in pipeline.mirrors.states.all()
         if state.entity is entity and state.source_count is not None
     ]
     rows = [

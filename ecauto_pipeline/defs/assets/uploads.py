@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ecauto_pipeline.defs.assets.base_shop import POOL, active_accounts
+from ecauto_pipeline.defs.assets.accounts import active_accounts, each_account
+from ecauto_pipeline.defs.assets.base_shop import POOL
 from ecauto_pipeline.defs.assets.reporting import table
 from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, SINGLE_RUN
-from ecauto_pipeline.defs.resources import PIPELINE, pipeline_of
-from ecauto_pipeline.errors import EcautoError, RunIncomplete
+from ecauto_pipeline.wiring.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from ecauto_pipeline.sync.uploads.workers import WorkersReport
-    from ecauto_pipeline.wiring.pipeline import Pipeline
 
 GROUP = "uploads"
 QUEUE_KEY = dg.AssetKey("upload_queue")
@@ -36,19 +35,19 @@ class UploadConfig(dg.Config):
     backfill_policy=SINGLE_RUN,
     output_required=False,
     metadata={"dagster/table_name": "upload_queue"},
-    required_resource_keys={PIPELINE},
 )
-def upload_queue(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+def upload_queue(
+    context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
+) -> Iterator[dg.MaterializeResult[Any]]:
     """Queue what was never queued."""
-    pipeline = pipeline_of(context)
-    accounts = active_accounts(context, pipeline, [])
+    accounts = active_accounts(context, pipeline)
     filled = pipeline.uploads.fill_queue(accounts)
     for account_id in accounts:
         context.log_event(queue_event(pipeline, account_id, filled.get(account_id, 0)))
     yield from ()
 
 
-def queue_event(pipeline: "Pipeline", account_id: str, queued: int) -> dg.AssetMaterialization:
+def queue_event(pipeline: Pipeline, account_id: str, queued: int) -> dg.AssetMaterialization:
     """How an account's queue stands after so many rows were added."""
     counts = pipeline.uploads.queue.counts(account_id)
     return dg.AssetMaterialization(
@@ -67,44 +66,37 @@ def queue_event(pipeline: "Pipeline", account_id: str, queued: int) -> dg.AssetM
     pool=POOL,
     output_required=False,
     metadata={"dagster/table_name": "upload_queue"},
-    required_resource_keys={PIPELINE},
 )
 def uploads(
-    context: dg.AssetExecutionContext, config: UploadConfig
+    context: dg.AssetExecutionContext, config: UploadConfig, pipeline: dg.ResourceParam[Pipeline]
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Look up what is unknown, then upload what is due; account by account."""
     from ecauto_pipeline.sync.uploads.workers import run_workers  # noqa: PLC0415 - orjson
 
-    pipeline = pipeline_of(context)
-    problems: list[str] = []
-    for account_id in active_accounts(context, pipeline, []):
-        try:
-            report = run_workers(
-                account_id, limit=config.limit, now=config.now, say=context.log.warning
-            )
-        except EcautoError as error:
-            problems.append(str(error))
-            continue
+    def upload(account_id: str) -> Iterator[str]:
+        report = run_workers(
+            account_id, limit=config.limit, now=config.now, say=context.log.warning
+        )
+        waiting = pipeline.uploads.queue.counts(account_id)["pending"]
+        metadata = upload_metadata(report) | {"waiting": waiting}
         context.log_event(
-            dg.AssetMaterialization(
-                UPLOADS_KEY, partition=account_id, metadata=_metadata(pipeline, report)
-            )
+            dg.AssetMaterialization(UPLOADS_KEY, partition=account_id, metadata=metadata)
         )
         if report.problem:
-            problems.append(f"{account_id}: {report.problem}")
-    if problems:
-        raise RunIncomplete("; ".join(problems))
+            yield report.problem
+
+    each_account(active_accounts(context, pipeline), upload)
     yield from ()
 
 
-def _metadata(pipeline: "Pipeline", report: "WorkersReport") -> dict[str, Any]:
+def upload_metadata(report: "WorkersReport") -> dict[str, Any]:
+    """What became of the rows that were due, and what the shop was asked."""
     results = ("published", "hidden", "failed", "unknown", "put_back", "overtaken")
     metadata: dict[str, Any] = {
         **{name: report.results[name] for name in results},
         **{name: report.looked_up[name] for name in ("adopted", "not_found", "rescued")},
         "calls": sum(report.calls.values()),
         "workers_lost": report.workers_lost,
-        "waiting": pipeline.uploads.queue.counts(report.account_id)["pending"],
     }
     if report.stopped:
         metadata["stopped"] = report.stopped

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.definitions import defs
 from ecauto_pipeline.defs.partitions import ALL_SHARDS, range_tags
-from ecauto_pipeline.defs.sensors import freshness_watermarks
 from ecauto_pipeline.domain.amazon.asin import SHARDS, shard_of
 from ecauto_pipeline.sandbox.amazon.products import Kind
 from ecauto_pipeline.sandbox.amazon.world import kind_of
@@ -20,6 +19,7 @@ from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.storage.tables import listings, products
 from ecauto_pipeline.wiring.pipeline import Pipeline
 from ecauto_pipeline_tests.defs.runs import Runs, failure, rows
+from ecauto_pipeline_tests.defs.ticks import sense
 
 NUMBERS = {
     "due", "cache_hits", "calls", "refreshed", "unknown", "deferred", "errors", "seconds",
@@ -194,12 +194,12 @@ def test_a_watermark_is_materialized_only_when_nothing_is_expired(
 
 def test_the_watermark_sensor_marks_the_same(pipeline: Pipeline, runs: Runs) -> None:
     add_products(pipeline, some("03", 2))
-    context = dg.build_sensor_context(instance=runs.instance)
-    assert isinstance(freshness_watermarks(context), dg.SkipReason)
+    assert sense("freshness_watermarks", runs.instance).skip_message == "rows are expired"
     runs.run("stock_refresh", partition="03")
-    marked = freshness_watermarks(context)
-    assert isinstance(marked, dg.SensorResult)
-    marks = {event.asset_key.to_user_string() for event in marked.asset_events}
+    marks = {
+        event.asset_key.to_user_string()
+        for event in sense("freshness_watermarks", runs.instance).asset_events
+    }
     assert marks == {"amazon_prices_fresh", "amazon_stock_fresh"}
 
 

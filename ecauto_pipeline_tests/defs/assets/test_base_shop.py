@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from ecauto_pipeline.defs.partitions import account_range_tags
+from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, account_range, ensure_partitions
 from ecauto_pipeline.sandbox.demo.listings import ACCOUNTS
 from ecauto_pipeline.sandbox.demo.v1 import write_demo_v1
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
@@ -46,7 +46,7 @@ def taken_over(pipeline: Pipeline, sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 def both(runs: Runs) -> dict[str, str]:
-    return account_range_tags(runs.instance, list(ACCOUNTS))
+    return account_range(ensure_partitions(runs.instance, BASE_ACCOUNTS, ACCOUNTS), ACCOUNTS)
 
 
 def prices(sandbox: Sandbox) -> dict[int, int]:
@@ -102,7 +102,7 @@ def test_the_numbers_of_each_account_plot_over_time(runs: Runs, sandbox: Sandbox
 
 def test_one_account_leaves_the_other_alone(runs: Runs, sandbox: Sandbox) -> None:
     before = of_account(sandbox, FIRST)
-    account_range_tags(runs.instance, list(ACCOUNTS))
+    both(runs)
     assert runs.run("base_sync", partition=SECOND).success
     assert runs.materialized("base_prices") == {SECOND}
     assert of_account(sandbox, FIRST) == before
@@ -205,7 +205,7 @@ def test_the_breaker_holds_a_large_change_until_it_is_accepted(
 
 
 def partition_of(runs: Runs, account: str) -> dict[str, str]:
-    return account_range_tags(runs.instance, [account])
+    return account_range(ensure_partitions(runs.instance, BASE_ACCOUNTS, [account]), [account])
 
 
 def test_an_account_that_is_switched_off_is_left_out(

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from ecauto_pipeline.defs.partitions import account_range_tags
+from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, account_range, ensure_partitions
 from ecauto_pipeline.domain.uploads.consistency import FindingKind
 from ecauto_pipeline.sandbox.demo.listings import ACCOUNTS
 from ecauto_pipeline.sandbox.demo.v1 import write_demo_v1
@@ -36,7 +36,7 @@ def taken_over(pipeline: Pipeline, sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 def check(runs: Runs, *, fix: bool = False) -> dg.ExecuteInProcessResult:
-    tags = account_range_tags(runs.instance, list(ACCOUNTS))
+    tags = account_range(ensure_partitions(runs.instance, BASE_ACCOUNTS, ACCOUNTS), ACCOUNTS)
     return runs.run("consistency_check", tags, consistency={"fix": fix})
 
 

@@ -10,7 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from ecauto_pipeline.defs.assets.shopify import CHECK
-from ecauto_pipeline.defs.partitions import add_stores, range_tags, store_days_tags
+from ecauto_pipeline.defs.partitions import (
+    SHOPIFY_STORES,
+    ensure_partitions,
+    range_tags,
+    store_days,
+)
 from ecauto_pipeline.domain.shopify.mirror import Entity
 from ecauto_pipeline.storage.shopify.rows import MIRRORS
 from ecauto_pipeline_tests.defs.runs import failure, rows
@@ -44,7 +49,7 @@ TOTALS = {
 @pytest.fixture
 def here(tmp_path: Path, migrated_sqlite: Path) -> Iterator[Mirrored]:
     with mirrored(tmp_path, migrated_sqlite) as here:
-        add_stores(here.instance, STORES)
+        ensure_partitions(here.instance, SHOPIFY_STORES, STORES)
         yield here
 
 
@@ -103,7 +108,7 @@ def test_a_partition_is_what_a_store_changed_that_day_in_japan(
 def test_a_range_of_days_is_one_run_with_a_materialization_for_each(here: Mirrored) -> None:
     touch(here, Entity.ORDERS)
     asset, names = ASSET.format(Entity.ORDERS), days(DAY - timedelta(days=2), 5)
-    tags = store_days_tags(here.instance, FIRST, DAY - timedelta(days=2), DAY + timedelta(days=2))
+    tags = store_days(FIRST, DAY - timedelta(days=2), DAY + timedelta(days=2))
     result = run(here, Entity.ORDERS, tags)
     assert result.success
     assert here.runs.materialized(asset) == partitions(FIRST, names)
@@ -170,7 +175,7 @@ def test_a_store_that_is_not_configured_any_more_is_named_and_others_are_mirrore
 
 def test_an_increment_is_all_since_the_watermark_whatever_its_days_are(here: Mirrored) -> None:
     asset = ASSET.format(Entity.ORDERS)
-    tags = store_days_tags(here.instance, FIRST, today() - timedelta(days=3), today())
+    tags = store_days(FIRST, today() - timedelta(days=3), today())
     result = run(here, Entity.ORDERS, tags, "increment")
     assert result.success
     names = days(today() - timedelta(days=3), 4)
@@ -186,7 +191,7 @@ def test_an_increment_is_all_since_the_watermark_whatever_its_days_are(here: Mir
 
 
 def test_the_check_compares_what_both_sides_have(here: Mirrored) -> None:
-    tags = store_days_tags(here.instance, FIRST, today(), today())
+    tags = store_days(FIRST, today(), today())
     assert run(here, Entity.CUSTOMERS, tags, "increment").success
     said, counts = check_of(here, Entity.CUSTOMERS)
     assert said.passed
@@ -195,7 +200,7 @@ def test_the_check_compares_what_both_sides_have(here: Mirrored) -> None:
 
 
 def test_lost_rows_are_a_warning_and_made_up_by_the_next_run(here: Mirrored) -> None:
-    tags = store_days_tags(here.instance, FIRST, today(), today())
+    tags = store_days(FIRST, today(), today())
     assert run(here, Entity.CUSTOMERS, tags, "increment").success
     table = MIRRORS[Entity.CUSTOMERS].table
     ids = here.rig.shop(FIRST).ids(Entity.CUSTOMERS)
@@ -212,7 +217,7 @@ def test_lost_rows_are_a_warning_and_made_up_by_the_next_run(here: Mirrored) -> 
 
 
 def test_everything_is_read_again_when_that_is_wanted(here: Mirrored) -> None:
-    tags = store_days_tags(here.instance, FIRST, today(), today())
+    tags = store_days(FIRST, today(), today())
     for mode in ("increment", "full"):
         result = run(here, Entity.PRODUCTS, tags, mode)
         numbers = here.runs.metadata(result, ASSET.format(Entity.PRODUCTS))[f"{today()}|{FIRST}"]

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from ecauto_pipeline.defs.partitions import account_range_tags
+from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, account_range, ensure_partitions
 from ecauto_pipeline.sandbox.demo.listings import ACCOUNTS
 from ecauto_pipeline.sandbox.demo.v1 import write_demo_v1
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
@@ -48,7 +48,7 @@ def taken_over(pipeline: Pipeline, sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 def both(runs: Runs) -> dict[str, str]:
-    return account_range_tags(runs.instance, list(ACCOUNTS))
+    return account_range(ensure_partitions(runs.instance, BASE_ACCOUNTS, ACCOUNTS), ACCOUNTS)
 
 
 def pending(pipeline: Pipeline, account: str | None = None) -> list[str]:
