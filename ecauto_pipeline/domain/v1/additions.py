@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ecauto_pipeline.domain.uploads.rules import LIVE
 from ecauto_pipeline.domain.v1.report import Remark, TableReport
 from ecauto_pipeline.domain.v1.rows import (
-    LIVE,
     Converted,
     Row,
     ebay_metadata_from,

@@ -26,9 +26,6 @@ LONGEST = {
 }
 """Characters that our columns hold."""
 
-LIVE = frozenset({"pending", "uploading", "unknown"})
-"""Queue states that still want an upload."""
-
 _TEXTS = ("title_ja", "title_en", "description_ja", "description_en", "category", "brand")
 
 _INTEGER_LIMIT = 2**31

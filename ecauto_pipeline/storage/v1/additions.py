@@ -2,14 +2,14 @@
 
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
+from ecauto_pipeline.domain.uploads.rules import LIVE
 from ecauto_pipeline.domain.v1.additions import Here
-from ecauto_pipeline.domain.v1.rows import LIVE
 from ecauto_pipeline.storage import database
+from ecauto_pipeline.storage.chunks import chunks
 from ecauto_pipeline.storage.tables import (
     account_configs,
     ebay_listing_metadata,
@@ -74,10 +74,9 @@ class ImportTransaction:
         return set(self._connection.scalars(sa.select(column).where(column.is_not(None))))
 
     def _insert(self, table: sa.Table, rows: Rows) -> None:
-        remaining = iter(rows)
-        while batch := [dict(row) for row in islice(remaining, _BATCH_ROWS)]:
+        for chunk in chunks(rows, _BATCH_ROWS):
             if not self._dry_run:
-                self._connection.execute(sa.insert(table), batch)
+                self._connection.execute(sa.insert(table), [dict(row) for row in chunk])
 
     def _number_after(self, table: sa.Table) -> None:
         """SQLite numbers after the highest id by itself; PostgreSQL must be told."""
