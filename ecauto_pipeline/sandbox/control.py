@@ -104,7 +104,22 @@ class Control:
         query = request.query
         match name:
             case "GET stats":
-                return self._stats()
+                operations: dict[str, Counter[str]] = {}
+                accounts: dict[str, Counter[str]] = {}
+                for (operation, account, status), number in self.journal.numbers().items():
+                    operations.setdefault(operation, Counter())[str(status)] += number
+                    if account is not None:
+                        accounts.setdefault(account, Counter())[operation] += number
+                return {
+                    "step": self.world.step,
+                    "asins": len(self.world.asins),
+                    "calls": operations,
+                    "accounts": accounts,
+                    "faults": [
+                        {**dataclasses.asdict(rule), **dataclasses.asdict(strikes)}
+                        for rule, strikes in self.faults.strikes()
+                    ],
+                }
             case "GET truth":
                 return self._truth(query)
             case "GET calls":
@@ -143,24 +158,6 @@ class Control:
                     "edited": shop.edit_random(int(str(members.get("edits", 0)))),
                     "deleted": shop.delete_random(int(str(members.get("deletes", 0)))),
                 }
-
-    def _stats(self) -> object:
-        operations: dict[str, Counter[str]] = {}
-        accounts: dict[str, Counter[str]] = {}
-        for (operation, account, status), number in self.journal.numbers().items():
-            operations.setdefault(operation, Counter())[str(status)] += number
-            if account is not None:
-                accounts.setdefault(account, Counter())[operation] += number
-        return {
-            "step": self.world.step,
-            "asins": len(self.world.asins),
-            "calls": operations,
-            "accounts": accounts,
-            "faults": [
-                {**dataclasses.asdict(rule), **dataclasses.asdict(strikes)}
-                for rule, strikes in self.faults.strikes()
-            ],
-        }
 
     def _truth(self, query: Mapping[str, str]) -> object:
         """What a correct reader of Amazon must conclude, and what the BASE shops hold."""

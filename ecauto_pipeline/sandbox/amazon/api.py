@@ -109,20 +109,11 @@ class AmazonApi:
         """The response to a call."""
         if operation == LWA:
             return self._grant(request.form())
-        response = self._checked(operation, request)
         number = draw(2**62, operation, self._clock.now(), request.path)
-        response = response.with_headers(("x-amzn-RequestId", f"{number:016x}"))
-        # A throttled or unauthorized answer never names the rate.
-        if operation in AMAZON_ALLOWANCES and response.status in {200, 400, 404}:
-            rate = self._buckets.rate(operation)
-            return response.with_headers(("x-amzn-RateLimit-Limit", f"{rate:g}"))
-        return response
-
-    def _checked(self, operation: str, request: Request) -> Response:
-        """The response to a call that needs a token: 403, 429, or what the operation says."""
+        request_id = ("x-amzn-RequestId", f"{number:016x}")
         if operation not in AMAZON_ALLOWANCES:
             unknown = Refused(404, "NotFound", f"The path {request.path} does not exist.")
-            return json_response(404, errors(unknown))
+            return json_response(404, errors(unknown)).with_headers(request_id)
         given = request.headers.get("x-amz-access-token")
         expiry = self._expiries.get(given or "")
         try:
@@ -132,11 +123,19 @@ class AmazonApi:
                 raise _unauthorized(MALFORMED)
             if expiry <= self._clock.now():
                 raise _unauthorized("The access token you provided has expired.")
-            if not self._buckets.take(operation):
-                return THROTTLED
-            return json_response(200, self._served(operation, request))
+            granted = self._buckets.take(operation)
+            response = (
+                json_response(200, self._served(operation, request)) if granted else THROTTLED
+            )
         except Refused as refused:
-            return json_response(refused.status, errors(refused))
+            response = json_response(refused.status, errors(refused))
+        response = response.with_headers(request_id)
+        # A throttled or unauthorized answer never names the rate.
+        if response.status not in {200, 400, 404}:
+            return response
+        return response.with_headers(
+            ("x-amzn-RateLimit-Limit", f"{self._buckets.rate(operation):g}")
+        )
 
     def _grant(self, form: Mapping[str, str]) -> Response:
         valid = self._credentials
@@ -217,7 +216,28 @@ class AmazonApi:
         found = [product for asin in asins if (product := self._product(asin))]
         # Unknown ASINs are simply absent, and the others come in an order of Amazon's own.
         found.sort(key=lambda product: draw(2**62, "shuffled", product.asin))
-        return _page(query, [catalog_item(product, included) for product in found])
+        items = [catalog_item(product, included) for product in found]
+        size = query.get("pageSize", str(DEFAULT_PAGE))
+        if not size.isdecimal() or not 1 <= int(size) <= MOST_ASINS:
+            raise _invalid("Request has missing or invalid parameters and cannot be parsed.")
+        start = 0
+        if "pageToken" in query:
+            try:
+                start = int(base64.urlsafe_b64decode(query["pageToken"]).removeprefix(b"from "))
+            except (ValueError, binascii.Error):
+                raise _invalid("Invalid 'pageToken' provided.") from None
+        end = start + int(size)
+        starts: dict[str, int] = {}
+        if end < len(items):
+            starts["nextToken"] = end
+        if start:
+            starts["previousToken"] = max(0, start - int(size))
+        tokens = {
+            name: base64.urlsafe_b64encode(f"from {each}".encode()).decode()
+            for name, each in starts.items()
+        }
+        pagination = {"pagination": tokens} if tokens else {}
+        return {"numberOfResults": len(items), **pagination, "items": items[start:end]}
 
     def _batch(self, entries: list[dict[str, object]]) -> object:
         """The offers for each request of a batch, which may fail on its own."""
@@ -294,27 +314,3 @@ def _included(query: Mapping[str, str]) -> tuple[str, ...]:
     if not set(parts) <= set(PARTS):
         raise _invalid("Request has missing or invalid parameters and cannot be parsed.")
     return parts
-
-
-def _page(query: Mapping[str, str], items: list[dict[str, object]]) -> object:
-    size = query.get("pageSize", str(DEFAULT_PAGE))
-    if not size.isdecimal() or not 1 <= int(size) <= MOST_ASINS:
-        raise _invalid("Request has missing or invalid parameters and cannot be parsed.")
-    start = 0
-    if "pageToken" in query:
-        try:
-            start = int(base64.urlsafe_b64decode(query["pageToken"]).removeprefix(b"from "))
-        except (ValueError, binascii.Error):
-            raise _invalid("Invalid 'pageToken' provided.") from None
-    end = start + int(size)
-    starts: dict[str, int] = {}
-    if end < len(items):
-        starts["nextToken"] = end
-    if start:
-        starts["previousToken"] = max(0, start - int(size))
-    tokens = {
-        name: base64.urlsafe_b64encode(f"from {each}".encode()).decode()
-        for name, each in starts.items()
-    }
-    pagination = {"pagination": tokens} if tokens else {}
-    return {"numberOfResults": len(items), **pagination, "items": items[start:end]}

@@ -1,6 +1,5 @@
 """What a product of the sandbox is: its kinds, its offers, and what is true about it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -94,10 +93,10 @@ class Product:
         """What a correct reader of Amazon's answers must conclude."""
         if self.kind in UNPROVEN:
             return Truth(None, None)
-        best = best_of(offer for offer in self.offers if offer.counts(buy_from))
+        # The buy box if it counts, else the cheapest that does.
+        best = min(
+            (offer for offer in self.offers if offer.counts(buy_from)),
+            key=lambda offer: (not offer.buy_box, offer.outlay),
+            default=None,
+        )
         return Truth(best.outlay if best else None, in_stock=best is not None)
-
-
-def best_of(offers: Iterable[Offer]) -> Offer | None:
-    """The buy-box offer if it is among them, else the cheapest."""
-    return min(offers, key=lambda offer: (not offer.buy_box, offer.outlay), default=None)

@@ -107,8 +107,21 @@ class World:
             known = self._products.get(asin)
             if known and known[0] == self._step:
                 return known[1]
-            state = _state_at(self._step, asin, self._states.get(asin), self.seed)
-            product = _product(asin, state, self.seed)
+            state, seed = self._states.get(asin), self.seed
+            if state is None:
+                price = 800 + 10 * draw(300, seed, asin, "price")
+                factor = pick((1, 1, 1, 2, 3, 6), seed, asin, "factor")
+                state = _State(0, price * factor - 20, kind_of(asin, seed) is Kind.OUT)
+            price, sold_out = state.price_jpy, state.sold_out
+            # Step by step, so that a price does not depend on how often it was looked at.
+            for step in range(state.step + 1, self._step + 1):
+                if draw(1000, seed, asin, "repriced", step) < REPRICED_PER_THOUSAND:
+                    by = pick((75, 82, 88, 112, 120, 130), seed, asin, "by", step)
+                    price = max(500, price * by // 100)
+                if draw(1000, seed, asin, "flipped", step) < FLIPPED_PER_THOUSAND:
+                    sold_out = not sold_out and kind_of(asin, seed) in MOVING
+            state = _State(self._step, price, sold_out)
+            product = _product(asin, state, seed)
             self._states[asin] = state
             self._products[asin] = (self._step, product)
             return product
@@ -149,22 +162,6 @@ def _asin(number: int, seed: int) -> str:
         rest, digit = divmod(rest, 36)
         digits += ALPHABET[digit]
     return f"B0{digits}"
-
-
-def _state_at(last: int, asin: str, known: _State | None, seed: int) -> _State:
-    """The state at the step `last`, going on from one that is known, or from the beginning."""
-    if known is None:
-        price = 800 + 10 * draw(300, seed, asin, "price")
-        factor = pick((1, 1, 1, 2, 3, 6), seed, asin, "factor")
-        known = _State(0, price * factor - 20, kind_of(asin, seed) is Kind.OUT)
-    price, sold_out = known.price_jpy, known.sold_out
-    for step in range(known.step + 1, last + 1):
-        if draw(1000, seed, asin, "repriced", step) < REPRICED_PER_THOUSAND:
-            by = pick((75, 82, 88, 112, 120, 130), seed, asin, "by", step)
-            price = max(500, price * by // 100)
-        if draw(1000, seed, asin, "flipped", step) < FLIPPED_PER_THOUSAND:
-            sold_out = not sold_out and kind_of(asin, seed) in MOVING
-    return _State(last, price, sold_out)
 
 
 def _product(asin: str, state: _State, seed: int) -> Product:

@@ -43,6 +43,20 @@ NO_ITEM_ID = ("no_item_id", "item_idは必須です。")
 BAD_PARAMS = ("bad_params", "不正なパラメーターです。")
 NO_IMAGE = ("no_image", "画像を取得できませんでした。")
 
+# Of how a shop looks nothing is set.
+LOOKS = {
+    "shop_introduction": "",
+    "twitter_id": "",
+    "facebook_id": "",
+    "ameba_id": "",
+    "instagram_id": "",
+    "background": None,
+    "display_background": 0,
+    "repeat_background": 0,
+    "logo": None,
+    "display_logo": 0,
+}
+
 ITEM_PATH = re.compile(r"items/detail/([^/]+)")
 
 
@@ -101,35 +115,23 @@ class BaseShopApi:
             raise Refused("not_post_method", NOT_POSTED)
         match operation:
             case "users/me":
-                told = self._users_me(account_id)
+                shop = self._state.shop(account_id)
+                shop_id = shop.shop_id if shop else ""
+                names = {"shop_id": shop_id, "shop_name": f"{shop_id} ショップ"}
+                address = {"shop_url": f"https://{shop_id}.thebase.in"}
+                told = {"user": {**names, **address, **LOOKS}}
             case "items":
                 told = self._items(account_id, request.query)
             case "items/detail":
-                told = self._items_detail(account_id, request.path)
+                match = ITEM_PATH.fullmatch(request.path.removeprefix("/1/"))
+                # BASE takes no notice of an item_id in the query.
+                if match is None:
+                    raise Refused(*NO_ITEM_ID)
+                item = self._item(account_id, match[1], NO_ITEM)
+                told = {"item": item_json(item, used_images(item, SIZES, MOST_IMAGES))}
             case _:
                 told = self._written(operation, account_id, request.form())
         return json_response(200, told)
-
-    def _users_me(self, account_id: str) -> object:
-        shop = self._state.shop(account_id)
-        shop_id = shop.shop_id if shop else ""
-        return {
-            "user": {
-                "shop_id": shop_id,
-                "shop_name": f"{shop_id} ショップ",
-                "shop_introduction": "",
-                "shop_url": f"https://{shop_id}.thebase.in",
-                "twitter_id": "",
-                "facebook_id": "",
-                "ameba_id": "",
-                "instagram_id": "",
-                "background": None,
-                "display_background": 0,
-                "repeat_background": 0,
-                "logo": None,
-                "display_logo": 0,
-            }
-        }
 
     def _items(self, account_id: str, query: Mapping[str, str]) -> object:
         order, sort = query.get("order", "list_order"), query.get("sort", "asc")
@@ -148,17 +150,6 @@ class BaseShopApi:
         sizes = tuple(query.get("image_size", SIZES[0]).split(","))
         return {"items": [item_json(item, used_images(item, sizes, most)) for item in items]}
 
-    def _items_detail(self, account_id: str, path: str) -> object:
-        match = ITEM_PATH.fullmatch(path.removeprefix("/1/"))
-        # BASE takes no notice of an item_id in the query.
-        if match is None:
-            raise Refused(*NO_ITEM_ID)
-        number = match[1]
-        item = self._state.item(account_id, int(number)) if number.isdecimal() else None
-        if item is None:
-            raise Refused(*NO_ITEM)
-        return {"item": item_json(item, used_images(item, SIZES, MOST_IMAGES))}
-
     def _written(self, operation: str, account_id: str, form: Mapping[str, str]) -> object:
         """Do a write; gives what it answers, which is the item as it is then."""
         now = int(self._clock.now().timestamp())
@@ -168,19 +159,21 @@ class BaseShopApi:
                 _refuse(self._quotas.take_add(account_id))
                 item_id = self._state.add_item(account_id, item)
             case "items/edit":
-                item = self._named(account_id, form)
+                item = self._item(account_id, form.get("item_id", ""), BAD_ITEM_ID)
                 item_id = item.item_id
                 self._state.put_item(account_id, edited(item, form, now))
             case "items/delete":
                 if "item_id" not in form:
                     raise Refused(*NO_ITEM_ID)
-                self._state.delete_item(account_id, self._named(account_id, form).item_id)
+                self._state.delete_item(
+                    account_id, self._item(account_id, form.get("item_id", ""), BAD_ITEM_ID).item_id
+                )
                 return {"result": True}
             case _:
                 number, url = form.get("image_no", ""), form.get("image_url", "")
                 if not number.isdecimal() or not 1 <= int(number) <= MOST_IMAGES:
                     raise Refused(*BAD_PARAMS)
-                item = self._named(account_id, form)
+                item = self._item(account_id, form.get("item_id", ""), BAD_ITEM_ID)
                 item_id = item.item_id
                 if not url.startswith(("http://", "https://")):
                     raise Refused(*NO_IMAGE)
@@ -190,11 +183,10 @@ class BaseShopApi:
         written = self._state.item(account_id, item_id)
         return {"item": item_json(written, all_images(written))} if written else {}
 
-    def _named(self, account_id: str, form: Mapping[str, str]) -> Item:
-        number = form.get("item_id", "")
+    def _item(self, account_id: str, number: str, missing: tuple[str, str]) -> Item:
         item = self._state.item(account_id, int(number)) if number.isdecimal() else None
         if item is None:
-            raise Refused(*BAD_ITEM_ID)
+            raise Refused(*missing)
         return item
 
 

@@ -80,6 +80,12 @@ def demo_listings(world: World, further: int = FURTHER_ASINS) -> tuple[DemoListi
             item_id = next_ids[account_id]
             next_ids[account_id] += 1
         product = world.ensure(asin)
+        # Amazon's price then is that of now, for some another.
+        price = product.truth().price_jpy or product.price_jpy
+        if draw(100, world.seed, asin, "old price") < REPRICED_PERCENT:
+            change = price * (8 + draw(15, world.seed, asin, "by")) // 100
+            way = pick((-1, 1), world.seed, asin, "old way")
+            price += max(SMALLEST_PRICE_CHANGE, change) * way
         in_stock_now = product.kind in UNPROVEN or product.truth().in_stock is True
         flipped = draw(100, world.seed, asin, "old stock") < FLIPPED_PERCENT
         listed_at = LEFT_AT - timedelta(days=60) + timedelta(minutes=3 * number)
@@ -89,7 +95,7 @@ def demo_listings(world: World, further: int = FURTHER_ASINS) -> tuple[DemoListi
             item_id=item_id,
             # As version 1.0 made its SKUs, by which it found the ASIN again.
             sku=f"b-{asin}-{listed_at:%Y%m%d%H%M%S}",
-            amazon_price_jpy=_old_price(product, world.seed),
+            amazon_price_jpy=price,
             amazon_in_stock=in_stock_now is not flipped,
             listed_at=listed_at,
         )
@@ -123,12 +129,3 @@ def demo_items(world: World, further: int = FURTHER_ASINS) -> Mapping[str, tuple
 def base_safe(text: str) -> str:
     """The text without the characters that BASE refuses."""
     return "".join(sign for sign in text if ord(sign) <= LAST_OF_PLANE).strip()
-
-
-def _old_price(product: Product, seed: int) -> int:
-    """Amazon's price then: for some another than now."""
-    price = product.truth().price_jpy or product.price_jpy
-    if draw(100, seed, product.asin, "old price") >= REPRICED_PERCENT:
-        return price
-    change = max(SMALLEST_PRICE_CHANGE, price * (8 + draw(15, seed, product.asin, "by")) // 100)
-    return price + change * pick((-1, 1), seed, product.asin, "old way")

@@ -1,7 +1,7 @@
 """A folder as version 1.0 left it: its database, its accounts, its tokens."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,6 @@ from pathlib import Path
 import orjson
 
 from ecauto_pipeline.sandbox.amazon.world import World
-from ecauto_pipeline.sandbox.base_shop.state import ShopSeed
 from ecauto_pipeline.sandbox.demo.listings import (
     FURTHER_ASINS,
     LEFT_AT,
@@ -73,6 +72,7 @@ CREATE TABLE ebay_listing_metadata (
 );
 """
 
+OWNER = {"id": "owner_01", "name": "デモ法人", "proxy_id": "proxy_01", "description": ""}
 QUEUE_OF_WAITING = (
     ("pending", 0, None),
     ("pending", 0, None),
@@ -102,8 +102,23 @@ def write_demo_v1(
         if deleted_item:
             _add_deleted(connection, listings[0])
         connection.commit()
-    _write_json(folder / ACCOUNT_CONFIG, _account_config(demo_shops()))
+    accounts: list[object] = []
     for shop in demo_shops():
+        account = {
+            "id": shop.account_id,
+            "owner_id": OWNER["id"],
+            "name": shop.shop_id,
+            "description": "",
+            "active": True,
+            "daily_upload_limit": 1000,
+            "rate_limit_per_hour": 50,
+            "credentials": {
+                "client_id": shop.client_id,
+                "client_secret": shop.client_secret,
+                "redirect_uri": "http://localhost:8000/callback",
+            },
+        }
+        accounts.append(account)
         tokens = {
             "access_token": token(32, "access", shop.account_id),
             "token_type": "bearer",
@@ -114,6 +129,7 @@ def write_demo_v1(
             "scope": "read_items write_items read_orders",
         }
         _write_json(folder / TOKENS / f"{shop.account_id}_token.json", tokens)
+    _write_json(folder / ACCOUNT_CONFIG, {"owners": [OWNER], "accounts": accounts})
     return database
 
 
@@ -218,31 +234,6 @@ def _add_deleted(connection: sqlite3.Connection, like: DemoListing) -> None:
 def _text(time: datetime) -> str:
     """The time on a clock in Japan, without a zone, as version 1.0 wrote it."""
     return time.replace(tzinfo=None).isoformat()
-
-
-def _account_config(shops: Iterable[ShopSeed]) -> object:
-    return {
-        "owners": [
-            {"id": "owner_01", "name": "デモ法人", "proxy_id": "proxy_01", "description": ""}
-        ],
-        "accounts": [
-            {
-                "id": shop.account_id,
-                "owner_id": "owner_01",
-                "name": shop.shop_id,
-                "description": "",
-                "active": True,
-                "daily_upload_limit": 1000,
-                "rate_limit_per_hour": 50,
-                "credentials": {
-                    "client_id": shop.client_id,
-                    "client_secret": shop.client_secret,
-                    "redirect_uri": "http://localhost:8000/callback",
-                },
-            }
-            for shop in shops
-        ],
-    }
 
 
 def _write_json(path: Path, document: object) -> None:

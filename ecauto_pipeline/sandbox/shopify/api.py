@@ -123,7 +123,9 @@ class ShopifyApi:
             return self._file(request)
         if request.path == "/admin/oauth/access_token" and request.method == "POST":
             return self._authority.grant(request)
-        version = _version(request)
+        match = API_PATH.fullmatch(request.path)
+        # For a version that is no longer served the oldest that is answers, and says so.
+        version = match[1] if match and match[1] in VERSIONS else VERSIONS[0]
         shop = self._authority.shop_of(request)
         if shop is None:
             return WRONG_TOKEN.with_headers((VERSION_HEADER, version))
@@ -174,9 +176,3 @@ class ShopifyApi:
 def _name(request: Request) -> str:
     match = API_PATH.fullmatch(request.path)
     return match[2] if match else ""
-
-
-def _version(request: Request) -> str:
-    """The version that is served: the one asked for, or the oldest there is."""
-    match = API_PATH.fullmatch(request.path)
-    return match[1] if match and match[1] in VERSIONS else VERSIONS[0]

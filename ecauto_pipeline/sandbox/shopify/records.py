@@ -204,7 +204,9 @@ class Mint:
         }
 
     def _order(self, number: int, base: Record, dice: Dice) -> Record:
-        lines = [self._line(number, place, dice) for place in range(line_count(number, dice))]
+        # Mostly few, now and then more than a page of 50.
+        count = 51 + number % 40 if number % 60 == 13 else 1 + dice.roll(4)  # noqa: PLR2004
+        lines = [self._line(number, place, dice) for place in range(count)]
         customer = self.customer_of(number)
         foreign = dice.once_in(8) and self.currency != "USD"
         head = {
@@ -314,11 +316,6 @@ def variant_count(product: int, dice: Dice) -> int:
     if product % 40 == 7:  # noqa: PLR2004
         return 101 + product % 60
     return 1 + dice.roll(3)
-
-
-def line_count(order: int, dice: Dice) -> int:
-    """How many line items: mostly few, now and then more than a page of 50."""
-    return 51 + order % 40 if order % 60 == 13 else 1 + dice.roll(4)  # noqa: PLR2004
 
 
 def _tags(dice: Dice) -> list[str]:

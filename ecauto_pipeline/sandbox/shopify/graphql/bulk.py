@@ -190,8 +190,16 @@ class BulkDesk:
     ) -> None:
         # Whoever ends too early leaves this behind.
         operation.error_code = "INTERNAL_SERVER_ERROR"
+        pages = (
+            (root.plan, records)
+            for root in roots
+            for records in self._shop.scan(root.entity, root.wanted, CHUNK)
+        )
         with operation.path.open("wb") as file:
-            for chunk in self._chunks(roots):
+            for plan, records in pages:
+                with self._shop.lock:
+                    view = View(self._shop)
+                    chunk = [_lines(plan, record, view) for record in records]
                 if self._closing.is_set():
                     return
                 if grouped:
@@ -210,15 +218,6 @@ class BulkDesk:
             with operation.path.open("rb+") as file:
                 file.truncate(int(operation.size * CUT_SHARE))
         operation.error_code = fails
-
-    def _chunks(self, roots: list[Root]) -> Iterator[list[tuple[bytes, list[bytes]]]]:
-        """The lines of some records at a time, each with the lines of its children."""
-        for root in roots:
-            for records in self._shop.scan(root.entity, root.wanted, CHUNK):
-                with self._shop.lock:
-                    view = View(self._shop)
-                    chunk = [_lines(root.plan, record, view) for record in records]
-                yield chunk
 
     def _roots(self, query: str) -> list[Root]:
         document = read(query)
