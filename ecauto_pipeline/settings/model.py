@@ -347,7 +347,7 @@ class Settings(BaseSettings):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone that times are shown in, and in which days and hours begin."""
+        """The zone that times are shown in; days, hours of upload and schedules are Japan's."""
         return ZoneInfo(self.timezone)
 
 
