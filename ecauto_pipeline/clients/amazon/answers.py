@@ -1,18 +1,20 @@
 """Amazon's JSON as records; what is malformed becomes an answer that proves nothing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from ecauto_pipeline.clients.json_body import mapping, objects, text
 from ecauto_pipeline.domain.amazon.facts import CatalogItem, CompetitivePrice, ItemOffers, Offer
 from ecauto_pipeline.errors import NoProof
 
 Json = Mapping[str, Any]
-Answer = TypeVar("Answer")
 
 MALFORMED = "Malformed"
 """The status of an answer that could not be understood; no status of Amazon's reads so."""
+
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading an entry of an unexpected shape ends with."""
 
 CURRENCY = "JPY"
 HIGHEST_PRICE_JPY = 100_000_000
@@ -28,8 +30,26 @@ def catalog_items_from(body: Json) -> dict[str, CatalogItem]:
     Raises:
         NoProof: the body is not such an answer.
     """
-    items = map(_catalog_item, _entries(body, "items"))
-    return {item.asin: item for item in items if item.asin}
+    found: dict[str, CatalogItem] = {}
+    for entry in _entries(body, "items"):
+        if (asin := text(entry.get("asin"))) is None:
+            continue
+        summary = _first(entry.get("summaries"))
+        attributes = mapping(entry.get("attributes"))
+        description = (
+            text(value.get("value"))
+            for name in ("product_description", "bullet_point")
+            for value in objects(attributes.get(name))
+        )
+        found[asin] = CatalogItem(
+            asin=asin,
+            title=text(summary.get("itemName")),
+            description="\n".join(filter(None, description)) or None,
+            brand=text(summary.get("brand")),
+            classification=_classification(entry),
+            images=tuple(_images(entry)),
+        )
+    return found
 
 
 def competitive_prices_from(body: Json) -> dict[str, CompetitivePrice]:
@@ -38,11 +58,15 @@ def competitive_prices_from(body: Json) -> dict[str, CompetitivePrice]:
     Raises:
         NoProof: the body is not such an answer.
     """
-    found = (
-        _understood(_competitive_price, entry, CompetitivePrice)
-        for entry in _entries(body, "payload")
-    )
-    return {price.asin: price for price in found if price.asin}
+    found: dict[str, CompetitivePrice] = {}
+    for entry in _entries(body, "payload"):
+        try:
+            answer = _competitive_price(entry)
+        except _UNREADABLE:
+            answer = CompetitivePrice(_asin_of(entry), MALFORMED)
+        if answer.asin:
+            found[answer.asin] = answer
+    return found
 
 
 def item_offers_batch_from(body: Json) -> dict[str, ItemOffers]:
@@ -51,8 +75,22 @@ def item_offers_batch_from(body: Json) -> dict[str, ItemOffers]:
     Raises:
         NoProof: the body is not such an answer.
     """
-    found = (_understood(_inner_answer, entry, ItemOffers) for entry in _entries(body, "responses"))
-    return {offers.asin: offers for offers in found if offers.asin}
+    found: dict[str, ItemOffers] = {}
+    for entry in _entries(body, "responses"):
+        inner = mapping(entry.get("body"))
+        payload = mapping(inner.get("payload"))
+        try:
+            code = _count(entry["status"]["statusCode"])
+            if code == HTTPStatus.OK and payload:
+                answer = _item_offers(payload)
+            else:
+                said = text(_first(inner.get("errors")).get("code"))
+                answer = ItemOffers(_asin_of(entry), said or f"HTTP {code}")
+        except _UNREADABLE:
+            answer = ItemOffers(_asin_of(entry), MALFORMED)
+        if answer.asin:
+            found[answer.asin] = answer
+    return found
 
 
 def item_offers_from(body: Json) -> ItemOffers:
@@ -64,42 +102,14 @@ def item_offers_from(body: Json) -> ItemOffers:
     payload = mapping(body.get("payload"))
     if not payload:
         raise NoProof("an answer without payload")
-    return _understood(_item_offers, payload, ItemOffers)
-
-
-def _understood(
-    read: Callable[[Json], Answer], entry: Json, record: Callable[[str, str], Answer]
-) -> Answer:
     try:
-        return read(entry)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return record(_asin_of(entry), MALFORMED)
+        return _item_offers(payload)
+    except _UNREADABLE:
+        return ItemOffers(_asin_of(payload), MALFORMED)
 
 
 def _asin_of(entry: Json) -> str:
     return text(entry.get("ASIN")) or text(mapping(entry.get("request")).get("Asin")) or ""
-
-
-def _catalog_item(entry: Json) -> CatalogItem:
-    summary = _first(entry.get("summaries"))
-    return CatalogItem(
-        asin=text(entry.get("asin")) or "",
-        title=text(summary.get("itemName")),
-        description=_description(entry),
-        brand=text(summary.get("brand")),
-        classification=_classification(entry),
-        images=tuple(_images(entry)),
-    )
-
-
-def _description(entry: Json) -> str | None:
-    attributes = mapping(entry.get("attributes"))
-    values = (
-        text(value.get("value"))
-        for name in ("product_description", "bullet_point")
-        for value in objects(attributes.get(name))
-    )
-    return "\n".join(value for value in values if value) or None
 
 
 def _classification(entry: Json) -> str | None:
@@ -131,75 +141,59 @@ def _images(entry: Json) -> Iterator[str]:
 
 
 def _competitive_price(entry: Json) -> CompetitivePrice:
-    asin, status = _said(entry["ASIN"]), _said(entry["status"])
     pricing = mapping(mapping(entry.get("Product")).get("CompetitivePricing"))
     counts = _all_objects(pricing.get("NumberOfOfferListings"))
-    new = next((p for p in _all_objects(pricing.get("CompetitivePrices")) if _is_new(p)), None)
+    prices = _all_objects(pricing.get("CompetitivePrices"))
+    new = next((each for each in prices if _is_new(each)), None)
+    paid, points = None, 0
+    if new is not None:
+        price = new["Price"]
+        paid, points = _price(price["ListingPrice"]), _points(price)
+        if (shipping := price.get("Shipping")) is not None:
+            paid += _yen(shipping)
+        elif (landed := price.get("LandedPrice")) is not None and _yen(landed) + points > paid:
+            # In Japan LandedPrice = ListingPrice + Shipping - Points.
+            raise ValueError("a landed price with shipping that is not told")
     return CompetitivePrice(
-        asin=asin,
-        status=status,
-        price_jpy=None if new is None else _paid(new["Price"]),
-        points=0 if new is None else _points(new["Price"]),
-        new_offers=sum(_count(c["Count"]) for c in counts if _is_new(c)) if counts else None,
+        asin=_said(entry["ASIN"]),
+        status=_said(entry["status"]),
+        price_jpy=paid,
+        points=points,
+        new_offers=sum(_count(each["Count"]) for each in counts if _is_new(each))
+        if counts
+        else None,
     )
-
-
-def _inner_answer(entry: Json) -> ItemOffers:
-    code = _count(entry["status"]["statusCode"])
-    body = mapping(entry.get("body"))
-    payload = mapping(body.get("payload"))
-    if code == HTTPStatus.OK and payload:
-        return _item_offers(payload)
-    problem = _first(body.get("errors"))
-    return ItemOffers(_asin_of(entry), text(problem.get("code")) or f"HTTP {code}")
 
 
 def _item_offers(payload: Json) -> ItemOffers:
     summary = mapping(payload.get("Summary"))
     total = summary.get("TotalOfferCount")
+    counts = _all_objects(summary.get("NumberOfOffers"))
+    new = [each.get("OfferCount") for each in counts if _is_new(each)]
+    offers: list[Offer] = []
+    for offer in _all_objects(payload.get("Offers")):
+        if _said(offer["SubCondition"]).lower() != "new":
+            continue
+        shipping_time = mapping(offer.get("ShippingTime"))
+        offers.append(
+            Offer(
+                listing_price_jpy=_price(offer["ListingPrice"]),
+                shipping_jpy=_yen(offer["Shipping"]),
+                points=_points(offer),
+                seller_id=text(offer.get("SellerId")) or "",
+                availability=text(shipping_time.get("availabilityType")),
+                fulfilled_by_amazon=_flag(offer.get("IsFulfilledByAmazon")),
+                buy_box_winner=_flag(offer.get("IsBuyBoxWinner")),
+            )
+        )
     return ItemOffers(
         asin=_said(payload["ASIN"]),
         status=_said(payload["status"]),
-        offers=tuple(
-            _offer(offer)
-            for offer in _all_objects(payload.get("Offers"))
-            if _said(offer["SubCondition"]).lower() == "new"
-        ),
+        offers=tuple(offers),
         total_offers=None if total is None else _count(total),
-        new_offers=_new_offers(_all_objects(summary.get("NumberOfOffers"))),
+        # How many is not known when nothing is counted, or an entry does not say how many.
+        new_offers=sum(map(_count, new)) if counts and None not in new else None,
     )
-
-
-def _new_offers(counts: list[dict[str, Any]]) -> int | None:
-    """How many there are; None when nothing is counted, or an entry does not say how many."""
-    numbers = [count.get("OfferCount") for count in counts if _is_new(count)]
-    if not counts or None in numbers:
-        return None
-    return sum(map(_count, numbers))
-
-
-def _offer(offer: Json) -> Offer:
-    shipping_time = mapping(offer.get("ShippingTime"))
-    return Offer(
-        listing_price_jpy=_price(offer["ListingPrice"]),
-        shipping_jpy=_yen(offer["Shipping"]),
-        points=_points(offer),
-        seller_id=text(offer.get("SellerId")) or "",
-        availability=text(shipping_time.get("availabilityType")),
-        fulfilled_by_amazon=_flag(offer.get("IsFulfilledByAmazon")),
-        buy_box_winner=_flag(offer.get("IsBuyBoxWinner")),
-    )
-
-
-def _paid(price: Json) -> int:
-    """ListingPrice + Shipping; without the latter, the landed price must not speak of any."""
-    listing = _price(price["ListingPrice"])
-    if (shipping := price.get("Shipping")) is not None:
-        return listing + _yen(shipping)
-    landed = price.get("LandedPrice")
-    if landed is not None and _yen(landed) + _points(price) > listing:
-        raise ValueError("a landed price with shipping that is not told")
-    return listing
 
 
 def _points(price: Json) -> int:

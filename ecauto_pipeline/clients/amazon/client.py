@@ -7,6 +7,7 @@ exception, and reads an answer of any length for any time. Here each of them rai
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -142,7 +143,17 @@ class AmazonClient:
         """What `read` makes of the answer, by ASIN; one that proves nothing is asked for again."""
 
         def attempt() -> dict[str, _T]:
-            return read(self._authorised(operation, lambda: send(asins), until))
+            try:
+                return read(self._once(operation, lambda: send(asins), until))
+            except _AccessRefused:
+                pass  # The token source was told; one more try, with a new token.
+            try:
+                return read(self._once(operation, lambda: send(asins), until))
+            except _AccessRefused as refused:
+                raise CredentialsRejected(
+                    f"Amazon refuses {operation} with a new token as well: {refused}; check the"
+                    " application's roles (Product Listing, Pricing) and SP_API_REFRESH_TOKEN"
+                ) from None
 
         try:
             return retrying(self._clock, self._chance, but_not=(TooLong,))(attempt)
@@ -153,22 +164,6 @@ class AmazonClient:
         middle = len(asins) // 2
         first = self._ask(operation, send, read, asins[:middle], until)
         return first | self._ask(operation, send, read, asins[middle:], until)
-
-    def _authorised(
-        self, operation: str, send: Callable[[], Answer], until: datetime | None
-    ) -> dict[str, Any]:
-        """The body of an answer; a refused token is replaced once."""
-        try:
-            return self._once(operation, send, until)
-        except _AccessRefused:
-            pass  # The token source was told; one more try, with a new token.
-        try:
-            return self._once(operation, send, until)
-        except _AccessRefused as refused:
-            raise CredentialsRejected(
-                f"Amazon refuses {operation} with a new token as well: {refused}; check the"
-                " application's roles (Product Listing, Pricing) and SP_API_REFRESH_TOKEN"
-            ) from None
 
     def _once(
         self, operation: str, send: Callable[[], Answer], until: datetime | None
@@ -183,29 +178,13 @@ class AmazonClient:
         except Throttled as throttled:
             self._pacer.throttled(turn, throttled.retry_after)
             raise
-        body = _body(answer)
         self._pacer.answered(turn, sent_at, self._clock.now())
-        try:
+        # Sent with most answers, and never to be relied on.
+        with suppress(ValueError):
             rate = float(answer.headers.get("x-amzn-RateLimit-Limit", ""))
-        except ValueError:
-            return body
-        if 0 < rate < float("inf"):
-            self._pacer.learned(bucket, rate)
-        return body
-
-
-def _body(answer: Answer) -> dict[str, Any]:
-    """The JSON object of an answer that says what was asked."""
-    body, status = answer.body or {}, answer.status
-    if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND} and body.get("errors"):
-        raise Rejected(_problem(body), str(status))
-    if status != HTTPStatus.OK:
-        raise Unavailable(f"HTTP {status}")
-    if not body:
-        raise NoProof("HTTP 200 without a JSON object")
-    if body.get("errors"):
-        raise NoProof(f"HTTP 200 with an error: {_problem(body)}")
-    return body
+            if 0 < rate < float("inf"):
+                self._pacer.learned(bucket, rate)
+        return answer.object()
 
 
 def _problem(body: Mapping[str, Any]) -> str:
@@ -227,11 +206,13 @@ class _Ours(Client):
         self._tokens = tokens
 
     def _request(self, path: str, *, data: Any = None, params: Any = None, **_: object) -> Any:
-        """The answer, whatever it says.
+        """An answer that says what was asked.
 
         Raises:
             _AccessRefused: the access token was not accepted; the token source knows.
-            Unavailable: no answer.
+            Rejected: Amazon does not like what was asked.
+            Throttled: the quota is used up.
+            Unavailable: no answer, or one that proves nothing.
         """
         query = dict[str, str](params)
         method = query.pop("method", "GET")
@@ -241,10 +222,18 @@ class _Ours(Client):
             "x-amz-access-token": token,
         }
         answer = self._api.send(method, path, query=query, document=data, headers=headers)
-        if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            # Other threads may have been given a newer one meanwhile.
+        body, status = answer.body or {}, answer.status
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             self._tokens.refused(token)
-            raise _AccessRefused(_problem(answer.body or {}))
+            raise _AccessRefused(_problem(body))
+        if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND} and body.get("errors"):
+            raise Rejected(_problem(body), str(status))
+        if status != HTTPStatus.OK:
+            raise Unavailable(f"HTTP {status}")
+        if not body:
+            raise NoProof("HTTP 200 without a JSON object")
+        if body.get("errors"):
+            raise NoProof(f"HTTP 200 with an error: {_problem(body)}")
         return answer
 
 

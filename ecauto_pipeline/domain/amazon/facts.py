@@ -24,6 +24,13 @@ class Fact(StrEnum):
     STOCK = "stock"
 
 
+CATALOG_FACTS = frozenset({Fact.CATALOG, Fact.CLASSIFICATION})
+"""What the catalog tells."""
+
+OFFER_FACTS = frozenset({Fact.PRICE, Fact.STOCK})
+"""What prices and offers tell, both in one answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogItem:
     """What the catalog says of an ASIN; None where it says nothing."""
@@ -93,8 +100,10 @@ class BuyFrom:
 
     def counts(self, offer: Offer) -> bool:
         """Whether the offer ships now and comes from where we buy."""
-        if offer.availability != NOW:
-            return False
+        return offer.availability == NOW and self.comes_from(offer)
+
+    def comes_from(self, offer: Offer) -> bool:
+        """Whether the offer comes from where we buy, whenever it ships."""
         if self.who == "amazon":
             return offer.seller_id in self.amazon_seller_ids
         return self.who == "any" or offer.fulfilled_by_amazon
@@ -126,11 +135,10 @@ def judge_offers(answer: ItemOffers, buy_from: BuyFrom) -> Verdict:
         return Verdict(in_stock=False, reason="NoBuyableOffers: not offered for sale")
     if answer.status != "Success":
         return unknown(answer.status or "no status")
-    if not answer.offers:
-        return _judge_without_offers(answer)
-    if any(_is_unclear(offer) and _might_count(offer, buy_from) for offer in answer.offers):
+    ours = [offer for offer in answer.offers if buy_from.comes_from(offer)]
+    if any(offer.availability not in _AVAILABILITIES for offer in ours):
         return unknown("an offer does not say when it ships")
-    counting = [offer for offer in answer.offers if buy_from.counts(offer)]
+    counting = [offer for offer in ours if buy_from.counts(offer)]
     if not counting:
         return _judge_without_counting(answer)
     winner = next((offer for offer in counting if offer.buy_box_winner), None)
@@ -139,36 +147,17 @@ def judge_offers(answer: ItemOffers, buy_from: BuyFrom) -> Verdict:
     return Verdict(in_stock=True, reason=reason, price_jpy=best.price_jpy, points=best.points)
 
 
-def _judge_without_offers(answer: ItemOffers) -> Verdict:
-    if answer.total_offers is None:
-        return unknown("an answer without offers and without their number")
-    if counted := _counted(answer):
-        return unknown(f"{counted} offers counted, none shown")
-    return Verdict(in_stock=False, reason="no new offer")
-
-
 def _judge_without_counting(answer: ItemOffers) -> Verdict:
-    counted = _counted(answer)
-    if counted is None:
+    """Out of stock, if all the new offers there are were shown."""
+    shown = len(answer.offers)
+    counted = answer.total_offers if answer.new_offers is None else answer.new_offers
+    if counted is None or (answer.total_offers is None and not shown):
         return unknown("offers without their number: there may be more than were shown")
-    if counted > len(answer.offers):
-        return unknown(f"only {len(answer.offers)} of {counted} offers were shown")
-    return Verdict(in_stock=False, reason="no new offer that ships now")
-
-
-def _counted(answer: ItemOffers) -> int | None:
-    """How many new offers there can be at most."""
-    return answer.total_offers if answer.new_offers is None else answer.new_offers
-
-
-def _is_unclear(offer: Offer) -> bool:
-    return offer.availability not in _AVAILABILITIES
-
-
-def _might_count(offer: Offer, buy_from: BuyFrom) -> bool:
-    if buy_from.who == "amazon":
-        return offer.seller_id in buy_from.amazon_seller_ids
-    return buy_from.who == "any" or offer.fulfilled_by_amazon
+    if counted > shown:
+        return unknown(f"only {shown} of {counted} offers were shown")
+    return Verdict(
+        in_stock=False, reason="no new offer that ships now" if shown else "no new offer"
+    )
 
 
 def judge_competitive_price(answer: CompetitivePrice) -> Verdict:

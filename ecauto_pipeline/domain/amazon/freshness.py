@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
-from ecauto_pipeline.domain.amazon.facts import Fact
+from ecauto_pipeline.domain.amazon.facts import CATALOG_FACTS, OFFER_FACTS, Fact
 
 DEFAULT_TTL: Mapping[Fact, timedelta] = {
     Fact.CATALOG: timedelta(days=7),
@@ -47,9 +47,9 @@ class FreshnessRules:
     hot: timedelta = timedelta(days=7)
     warm: timedelta = timedelta(days=30)
 
-    def offers_ttl(self, fact: Fact, tier: Tier) -> timedelta:
-        """How old a product's price or stock may get."""
-        return TIER_TTL[tier] if self.tiered else self.ttl[fact]
+    def ttl_of(self, fact: Fact, tier: Tier) -> timedelta:
+        """How old a fact about a product of the tier may get."""
+        return TIER_TTL[tier] if self.tiered and fact in OFFER_FACTS else self.ttl[fact]
 
 
 class Due(NamedTuple):
@@ -63,12 +63,12 @@ class Due(NamedTuple):
     @property
     def needs_catalog(self) -> bool:
         """Whether the catalog has to be asked."""
-        return bool(self.facts & {Fact.CATALOG, Fact.CLASSIFICATION})
+        return bool(self.facts & CATALOG_FACTS)
 
     @property
     def needs_offers(self) -> bool:
         """Whether prices and offers have to be asked for."""
-        return bool(self.facts & {Fact.PRICE, Fact.STOCK})
+        return bool(self.facts & OFFER_FACTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,11 +53,21 @@ class ProductFiles:
     def read(self, asin: str) -> dict[str, Any] | None:
         """The columns of a product as last written; None when there is no file to be trusted."""
         try:
-            content = (self._folder / f"{asin}.json").read_bytes()
-            stored = orjson.loads(content)
+            stored: object = orjson.loads((self._folder / f"{asin}.json").read_bytes())
         except (OSError, orjson.JSONDecodeError):
             return None
-        return _columns(cast("dict[str, Any]", stored), asin) if isinstance(stored, dict) else None
+        if not isinstance(stored, dict):
+            return None
+        values = cast("dict[str, Any]", stored)
+        checksum = values.pop(_CHECKSUM, None)
+        if values.keys() != _KEYS.keys() or values["asin"] != asin:
+            return None
+        if checksum != _checksum(values):
+            return None
+        for key in _TIMES:
+            if values[key] is not None:
+                values[key] = datetime.fromisoformat(values[key])
+        return {column: values[key] for key, column in _KEYS.items()}
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the files of these products, each at once; a full disk costs only the cache."""
@@ -66,30 +76,15 @@ class ProductFiles:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._made = True
             for row in rows:
-                self._replace(row)
-
-    def _replace(self, row: Mapping[str, Any]) -> None:
-        stored = {key: row[column] for key, column in _KEYS.items()}
-        stored[_CHECKSUM] = _checksum(stored)
-        path = self._folder / f"{row['asin']}.json"
-        # Several lanes, and several processes, may write the same product.
-        temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-        temporary.write_bytes(orjson.dumps(stored, option=orjson.OPT_INDENT_2))
-        temporary.replace(path)
+                stored = {key: row[column] for key, column in _KEYS.items()}
+                stored[_CHECKSUM] = _checksum(stored)
+                path = self._folder / f"{row['asin']}.json"
+                # Several lanes, and several processes, may write the same product.
+                temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
+                temporary.write_bytes(orjson.dumps(stored, option=orjson.OPT_INDENT_2))
+                temporary.replace(path)
 
 
 def _checksum(stored: Mapping[str, Any]) -> str:
     content = orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(content, digest_size=8).hexdigest()
-
-
-def _columns(stored: dict[str, Any], asin: str) -> dict[str, Any] | None:
-    checksum = stored.pop(_CHECKSUM, None)
-    if stored.keys() != _KEYS.keys():
-        return None
-    if stored["asin"] != asin or checksum != _checksum(stored):
-        return None
-    for key in _TIMES:
-        if stored[key] is not None:
-            stored[key] = datetime.fromisoformat(stored[key])
-    return {column: stored[key] for key, column in _KEYS.items()}

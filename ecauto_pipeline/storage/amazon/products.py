@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.amazon.asin import SHARDS
 from ecauto_pipeline.domain.amazon.facts import (
+    CATALOG_FACTS,
     CatalogItem,
     CompetitivePrice,
     Fact,
@@ -36,7 +37,13 @@ _UPDATED_AT: Mapping[Fact, sa.Column[Any]] = {
     Fact.STOCK: products.c.stock_updated_at,
 }
 
-_CATALOG_FACTS = (Fact.CATALOG, Fact.CLASSIFICATION)
+_CATALOG_TIMES = (
+    "catalog_updated_at",
+    "classification_updated_at",
+    "last_fetched_at",
+    "updated_at",
+)
+_OFFER_TIMES = ("stock_updated_at", "price_updated_at", "last_fetched_at", "updated_at")
 
 _BIT_OF: Mapping[Fact, int] = {fact: 1 << number for number, fact in enumerate(Fact)}
 _FACTS_OF: Mapping[int, frozenset[Fact]] = {
@@ -193,8 +200,17 @@ class ProductStore:
         now = self._clock.now()
         with self._engine.begin() as connection:
             for asin in asked:
-                item = found.get(asin)
-                values = {"catalog_asked_at": now} if item is None else _catalog_values(item, now)
+                values: dict[str, Any] = {"catalog_asked_at": now}
+                if item := found.get(asin):
+                    said = {
+                        "title_ja": item.title,
+                        "description_ja": item.description,
+                        "brand": item.brand,
+                        "category": item.classification,
+                        "images": list(item.images) or None,
+                    }
+                    values |= {name: value for name, value in said.items() if value is not None}
+                    values |= dict.fromkeys(_CATALOG_TIMES, now)
                 connection.execute(
                     sa.update(products).where(products.c.asin == asin).values(values)
                 )
@@ -206,10 +222,23 @@ class ProductStore:
         now = self._clock.now()
         with self._engine.begin() as connection:
             for update in updates:
+                verdict = update.verdict
+                values: dict[str, Any] = {"offers_asked_at": now, "amazon_status": verdict.reason}
+                if verdict.price_jpy is not None:
+                    values["amazon_price_jpy"] = verdict.price_jpy
+                    values["amazon_points"] = verdict.points
+                    # A price from the sweep stands in place of the one that was read.
+                    values["offers_checked_at"] = None
+                if verdict.is_proof:
+                    values["amazon_in_stock"] = verdict.in_stock
+                    values |= dict.fromkeys(_OFFER_TIMES, now)
+                    if update.detailed:
+                        values["offers_checked_at"] = now
+                    if update.swept is not None:
+                        values["swept_price_jpy"] = update.swept.price_jpy
+                        values["new_offer_count"] = update.swept.new_offers
                 connection.execute(
-                    sa.update(products)
-                    .where(products.c.asin == update.asin)
-                    .values(_offers_values(update, now))
+                    sa.update(products).where(products.c.asin == update.asin).values(values)
                 )
 
     def facts(self, asins: Sequence[str]) -> list[dict[str, Any]]:
@@ -252,15 +281,15 @@ class ProductStore:
         self, fact: Fact, tier: sa.ColumnElement[int], now: datetime
     ) -> sa.ColumnElement[bool]:
         column = _UPDATED_AT[fact]
-        if fact in _CATALOG_FACTS or not self._rules.tiered:
-            return column >= now - self._rules.ttl[fact]
-        cutoffs = {int(each): now - self._rules.offers_ttl(fact, each) for each in Tier}
+        cutoffs = {int(each): now - self._rules.ttl_of(fact, each) for each in Tier}
+        if len(set(cutoffs.values())) == 1:
+            return column >= cutoffs[Tier.COLD]
         return sa.or_(*(sa.and_(tier == each, column >= at) for each, at in cutoffs.items()))
 
     def _expired(
         self, fact: Fact, tier: sa.ColumnElement[int], now: datetime
     ) -> sa.ColumnElement[bool]:
-        in_catalog = fact in _CATALOG_FACTS
+        in_catalog = fact in CATALOG_FACTS
         asked = products.c.catalog_asked_at if in_catalog else products.c.offers_asked_at
         pause = CATALOG_ASK_AGAIN_AFTER if in_catalog else ASK_AGAIN_AFTER
         fresh = sa.func.coalesce(self._fresh(fact, tier, now), sa.false())
@@ -283,44 +312,3 @@ def _condition(scope: Scope) -> sa.ColumnElement[bool]:
 
 def _listed_asins() -> sa.Select[tuple[str]]:
     return sa.select(listings.c.asin).where(listings.c.status == "listed")
-
-
-def _catalog_values(item: CatalogItem, now: datetime) -> dict[str, Any]:
-    known = {
-        "title_ja": item.title,
-        "description_ja": item.description,
-        "brand": item.brand,
-        "category": item.classification,
-        "images": list(item.images) or None,
-    }
-    return {name: value for name, value in known.items() if value is not None} | {
-        "catalog_updated_at": now,
-        "classification_updated_at": now,
-        "catalog_asked_at": now,
-        "last_fetched_at": now,
-        "updated_at": now,
-    }
-
-
-def _offers_values(update: OffersUpdate, now: datetime) -> dict[str, Any]:
-    verdict = update.verdict
-    values: dict[str, Any] = {"offers_asked_at": now, "amazon_status": verdict.reason}
-    if update.swept is not None and verdict.is_proof:
-        values["swept_price_jpy"] = update.swept.price_jpy
-        values["new_offer_count"] = update.swept.new_offers
-    if update.detailed and verdict.is_proof:
-        values["offers_checked_at"] = now
-    elif verdict.price_jpy is not None:
-        # A price from the sweep stands in place of the one that was read.
-        values["offers_checked_at"] = None
-    if verdict.is_proof:
-        values |= {
-            "amazon_in_stock": verdict.in_stock,
-            "stock_updated_at": now,
-            "price_updated_at": now,
-            "last_fetched_at": now,
-            "updated_at": now,
-        }
-    if verdict.price_jpy is not None:
-        values |= {"amazon_price_jpy": verdict.price_jpy, "amazon_points": verdict.points}
-    return values

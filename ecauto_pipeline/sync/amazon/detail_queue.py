@@ -3,7 +3,7 @@
 import heapq
 import itertools
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ecauto_pipeline.clock import StoppableClock
@@ -12,6 +12,7 @@ from ecauto_pipeline.domain.amazon.facts import (
     OPTIONAL_DETAILS,
     CompetitivePrice,
     DetailNeed,
+    ItemOffers,
     KnownOffers,
 )
 from ecauto_pipeline.domain.amazon.freshness import Due
@@ -26,6 +27,17 @@ class Detail:
     need: DetailNeed
     swept: CompetitivePrice | None = None
     again: bool = False
+
+    def contradicts(self, answer: ItemOffers) -> bool:
+        """The sweep counted new offers, now there are none: not to be believed at once."""
+        counted = self.swept is not None and bool(self.swept.new_offers)
+        none_now = answer.status in {"Success", "NoBuyableOffers"} and not answer.offers
+        return counted and none_now and not self.again
+
+    def asked_again(self) -> "Detail":
+        """First of all; but what is optional stays so, as its product is counted already."""
+        need = self.need if self.need in OPTIONAL_DETAILS else DetailNeed.INCONCLUSIVE
+        return replace(self, need=need, again=True)
 
 
 class DetailQueue:

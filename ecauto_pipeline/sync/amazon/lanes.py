@@ -48,21 +48,18 @@ def run_lanes(
     threads = [threading.Thread(target=run, args=(lane,), daemon=True) for lane in lanes]
     for thread in threads:
         thread.start()
+    running = len(threads)
     try:
-        _handle_until_all_ended(len(lanes), events, handle)
+        while running:
+            event = events.get()
+            if not isinstance(event, _Ended):
+                handle(event)
+            elif event.error is None or isinstance(event.error, Stopped):
+                running -= 1
+            else:
+                raise event.error
     finally:
         clock.stop()
         wake()
         for thread in threads:
             thread.join(STOP_PATIENCE_SECONDS)
-
-
-def _handle_until_all_ended(running: int, events: "queue.SimpleQueue[Any]", handle: Emit) -> None:
-    while running:
-        event = events.get()
-        if not isinstance(event, _Ended):
-            handle(event)
-            continue
-        if event.error is not None and not isinstance(event.error, Stopped):
-            raise event.error
-        running -= 1

@@ -7,17 +7,19 @@ batches and one by one, each from a quota of its own. The catalog has its own qu
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, NamedTuple
 
 from ecauto_pipeline.clients.amazon.client import BATCH, AmazonClient
 from ecauto_pipeline.clock import Clock, StoppableClock
 from ecauto_pipeline.domain.amazon.facts import (
+    CATALOG_FACTS,
+    OFFER_FACTS,
     OPTIONAL_DETAILS,
     BuyFrom,
-    CatalogItem,
     CompetitivePrice,
     DetailNeed,
     Fact,
@@ -36,8 +38,6 @@ from ecauto_pipeline.storage.amazon.products import OffersUpdate, ProductStore
 from ecauto_pipeline.sync.amazon.detail_queue import Detail, DetailQueue
 from ecauto_pipeline.sync.amazon.lanes import Emit, Lane, run_lanes
 from ecauto_pipeline.sync.amazon.report import (
-    CATALOG_FACTS,
-    OFFER_FACTS,
     Called,
     Outcome,
     Problem,
@@ -47,8 +47,6 @@ from ecauto_pipeline.sync.amazon.report import (
     changes_of,
 )
 from ecauto_pipeline.sync.progress import Progress
-
-Item = TypeVar("Item")
 
 OnWait = Callable[[str, float], None]
 
@@ -94,13 +92,6 @@ class AmazonRefresher:
         """
         started = self.clock.now()
         report = RefreshReport()
-        dues = self._find_due(plan, report)
-        if dues:
-            _Run(self, plan, dues, report, progress).go()
-        report.seconds = (self.clock.now() - started).total_seconds()
-        return report
-
-    def _find_due(self, plan: RefreshPlan, report: RefreshReport) -> list[Due]:
         facts = plan.scope.facts
         dues = self.store.due(plan.scope, plan.limit)
         for due in dues:
@@ -113,7 +104,10 @@ class AmazonRefresher:
         for shard in self.store.freshness(plan.scope):
             for fact in facts:
                 report.add(fact, shard.shard, "cache_hits", shard.fresh[fact])
-        return self._adopt_files(dues, report)
+        if left := self._adopt_files(dues, report):
+            _Run(self, plan, left, report, progress).go()
+        report.seconds = (self.clock.now() - started).total_seconds()
+        return report
 
     def _adopt_files(self, dues: Sequence[Due], report: RefreshReport) -> list[Due]:
         """Take from the file cache what is fresh there and expired in the database."""
@@ -121,24 +115,19 @@ class AmazonRefresher:
         adopted: list[dict[str, Any]] = []
         now = self.clock.now()
         for due in dues:
-            columns = self.files.read(due.asin)
-            if columns is None or not self._covers(columns, due, now):
+            columns = self.files.read(due.asin) or {}
+            times = {fact: columns.get(f"{fact}_updated_at") for fact in due.facts}
+            if all(
+                at is not None and at >= now - self.rules.ttl_of(fact, due.tier)
+                for fact, at in times.items()
+            ):
+                adopted.append(columns)
+                for fact in due.facts:
+                    report.add(fact, due.shard, "cache_hits", 1)
+            else:
                 left.append(due)
-                continue
-            adopted.append(columns)
-            for fact in due.facts:
-                report.add(fact, due.shard, "cache_hits", 1)
         self.store.adopt(adopted)
         return left
-
-    def _covers(self, columns: Mapping[str, Any], due: Due, now: datetime) -> bool:
-        times = ((fact, columns[f"{fact}_updated_at"]) for fact in due.facts)
-        return all(at is not None and at >= now - self._ttl(fact, due) for fact, at in times)
-
-    def _ttl(self, fact: Fact, due: Due) -> timedelta:
-        if fact in OFFER_FACTS:
-            return self.rules.offers_ttl(fact, due.tier)
-        return self.rules.ttl[fact]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,84 +175,78 @@ class _Run:
         self._buy_from = refresher.buy_from
         self._clock = StoppableClock(refresher.clock)
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._client = refresher.client_for(self._clock, self._tell_wait)
+        self._client = refresher.client_for(
+            self._clock, lambda bucket, seconds: self._events.put(Waiting(bucket, seconds))
+        )
         self._deadline = refresher.clock.now() + plan.time_budget
         self._details = DetailQueue(self._clock, plan.recheck_budget)
         self._catalog = [due for due in dues if due.needs_catalog]
         self._offers = [due for due in dues if due.needs_offers]
         self._report = report
+        # Counts on while the lanes run.
+        report.calls = self._client.calls
         self._progress = progress
         self._done = 0
 
     def go(self) -> None:
         """Run the lanes to their end and close the client."""
-        lanes: list[Lane] = [self._catalog_lane] if self._catalog else []
+        client, lanes = self._client, list[Lane]()
+        if self._catalog:
+            lanes += [partial(self._batches, self._catalog, CATALOG_FACTS, self._ask_catalog)]
         if self._offers:
-            lanes += [self._sweep_lane, self._batch_lane, self._single_lane]
+            lanes += [
+                partial(self._batches, self._offers, OFFER_FACTS, self._sweep),
+                partial(self._read_details, BATCH, client.offers_batch),
+                partial(self._read_details, 1, lambda asins, until: client.offers(asins[0], until)),
+            ]
         try:
             run_lanes(lanes, self._events, self._clock, self._handle, self._details.wake)
         finally:
-            self._report.calls = self._client.calls
-            self._client.close()
+            client.close()
         for left in self._details.take(len(self._offers)):
             if left.need not in OPTIONAL_DETAILS:
                 self._report.add_outcome(Outcome(left.due, OFFER_FACTS, Result.DEFERRED))
 
-    def _tell_wait(self, bucket: str, seconds: float) -> None:
-        self._events.put(Waiting(bucket, seconds))
-
     def _handle(self, event: object) -> None:
-        if isinstance(event, Outcome):
-            self._report.add_outcome(event)
-            self._done += bool(event.facts)
-            total = len(self._catalog) + len(self._offers)
-            self._progress.advanced("products", self._done, total)
-        elif isinstance(event, Waiting):
-            self._progress.waiting(event.bucket, event.seconds)
-        elif isinstance(event, Called):
-            self._report.add_call(event)
-        elif isinstance(event, Problem):
-            self._report.problems.append(event.message)
+        match event:
+            case Outcome():
+                self._report.add_outcome(event)
+                self._done += bool(event.facts)
+                total = len(self._catalog) + len(self._offers)
+                self._progress.advanced("products", self._done, total)
+            case Waiting():
+                self._progress.waiting(event.bucket, event.seconds)
+            case Called():
+                self._report.add_call(event)
+            case Problem():
+                self._report.problems.append(event.message)
+            case _:
+                raise TypeError(f"an unknown event: {event!r}")
 
-    def _catalog_lane(self, emit: Emit) -> None:
-        def ask(dues: Sequence[Due]) -> None:
-            asins = [due.asin for due in dues]
-            found = self._client.search_catalog(asins, self._deadline)
-            emit(Called(tuple(dues), CATALOG_FACTS))
-            self._store.save_catalog(asins, found)
-            self._cache(asins)
-            for due in dues:
-                emit(Outcome(due, CATALOG_FACTS, _catalog_result(found.get(due.asin))))
+    def _ask_catalog(self, dues: Sequence[Due], emit: Emit) -> None:
+        asins = [due.asin for due in dues]
+        found = self._client.search_catalog(asins, self._deadline)
+        emit(Called(tuple(dues), CATALOG_FACTS))
+        self._store.save_catalog(asins, found)
+        self._cache(asins)
+        for due in dues:
+            result = Result.REFRESHED if due.asin in found else Result.UNKNOWN
+            emit(Outcome(due, CATALOG_FACTS, result))
 
-        self._ask_in_batches(self._catalog, CATALOG_FACTS, ask, emit)
-
-    def _sweep_lane(self, emit: Emit) -> None:
-        def ask(dues: Sequence[Due]) -> None:
-            asins = [due.asin for due in dues]
-            found = self._client.competitive_prices(asins, self._deadline)
-            emit(Called(tuple(dues), OFFER_FACTS))
-            known = self._store.known(asins)
-            # A product that is gone meanwhile (an intake found that it does not exist) is left out.
-            self._judge_sweep(
-                [
-                    (due, known[asin], found.get(asin) or CompetitivePrice(asin, _ABSENT))
-                    for due, asin in zip(dues, asins, strict=True)
-                    if asin in known
-                ],
-                emit,
-            )
-
-        try:
-            self._ask_in_batches(self._offers, OFFER_FACTS, ask, emit)
-        finally:
-            self._details.complete()
-
-    def _judge_sweep(
-        self, answers: Iterable[tuple[Due, KnownOffers, CompetitivePrice]], emit: Emit
-    ) -> None:
+    def _sweep(self, dues: Sequence[Due], emit: Emit) -> None:
+        """Store what the sweep proves, and queue the products whose offers are to be read."""
+        asins = [due.asin for due in dues]
+        found = self._client.competitive_prices(asins, self._deadline)
+        emit(Called(tuple(dues), OFFER_FACTS))
+        # A product that is gone meanwhile (an intake found that it does not exist) is left out.
+        known_by_asin = self._store.known(asins)
         proven: list[_Answered] = []
         details: list[Detail] = []
-        for due, known, swept in answers:
+        for due in dues:
+            known = known_by_asin.get(due.asin)
+            if known is None:
+                continue
+            swept = found.get(due.asin) or CompetitivePrice(due.asin, _ABSENT)
             need = detail_need(known, swept)
             if need is not None:
                 details.append(Detail(due, known, need, swept))
@@ -275,16 +258,7 @@ class _Run:
         for detail in details:
             self._details.put(detail)
 
-    def _batch_lane(self, emit: Emit) -> None:
-        self._detail_lane(BATCH, self._client.offers_batch, emit)
-
-    def _single_lane(self, emit: Emit) -> None:
-        def ask(asins: Sequence[str], until: datetime) -> dict[str, ItemOffers]:
-            return self._client.offers(asins[0], until)
-
-        self._detail_lane(1, ask, emit)
-
-    def _detail_lane(
+    def _read_details(
         self,
         size: int,
         ask: Callable[[Sequence[str], datetime], dict[str, ItemOffers]],
@@ -319,8 +293,8 @@ class _Run:
         for detail in details:
             due = detail.due
             answer = found.get(due.asin)
-            if answer is not None and _contradicts(detail, answer):
-                self._details.put(_again(detail))
+            if answer is not None and detail.contradicts(answer):
+                self._details.put(detail.asked_again())
                 continue
             verdict = judge_offers(answer, self._buy_from) if answer else unknown(_ABSENT)
             update = OffersUpdate(due.asin, verdict, detail.swept, detailed=True)
@@ -351,18 +325,18 @@ class _Run:
         with self._files_lock:
             self._files.write(self._store.facts(asins))
 
-    def _ask_in_batches(
+    def _batches(
         self,
         dues: Sequence[Due],
         facts: frozenset[Fact],
-        ask: Callable[[Sequence[Due]], None],
+        ask: Callable[[Sequence[Due], Emit], None],
         emit: Emit,
     ) -> None:
         failures = 0
-        batches = list(_batches(dues))
+        batches = [dues[start : start + BATCH] for start in range(0, len(dues), BATCH)]
         while batches and failures < FAILURES_IN_A_ROW:
             try:
-                ask(batches[0])
+                ask(batches[0], emit)
                 failures = 0
             except Deferred:
                 break
@@ -372,6 +346,8 @@ class _Run:
             del batches[0]
         for due in (due for batch in batches for due in batch):
             emit(Outcome(due, facts, Result.DEFERRED))
+        if facts == OFFER_FACTS:
+            self._details.complete()
 
     def _give_up(
         self, dues: Iterable[Due], facts: frozenset[Fact], problem: Unavailable, emit: Emit
@@ -379,26 +355,3 @@ class _Run:
         emit(Problem(str(problem)))
         for due in dues:
             emit(Outcome(due, facts, Result.ERROR))
-
-
-def _catalog_result(item: CatalogItem | None) -> Result:
-    return Result.REFRESHED if item else Result.UNKNOWN
-
-
-def _again(detail: Detail) -> Detail:
-    """First of all; but what is optional stays so, as its product is counted already."""
-    optional = detail.need in OPTIONAL_DETAILS
-    need = detail.need if optional else DetailNeed.INCONCLUSIVE
-    return replace(detail, need=need, again=True)
-
-
-def _contradicts(detail: Detail, answer: ItemOffers) -> bool:
-    """The sweep counted new offers and now there are none: ask once more before believing it."""
-    counted = detail.swept is not None and bool(detail.swept.new_offers)
-    none_now = answer.status in {"Success", "NoBuyableOffers"} and not answer.offers
-    return counted and none_now and not detail.again
-
-
-def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), BATCH):
-        yield items[start : start + BATCH]

@@ -11,9 +11,6 @@ from ecauto_pipeline.domain.amazon.freshness import Due
 CHANGES_KEPT = 2_000
 """The most changes a report lists; all of them are in the database."""
 
-CATALOG_FACTS = frozenset({Fact.CATALOG, Fact.CLASSIFICATION})
-OFFER_FACTS = frozenset({Fact.PRICE, Fact.STOCK})
-
 _STOCK = {True: "in stock", False: "out of stock", None: "unknown"}
 
 

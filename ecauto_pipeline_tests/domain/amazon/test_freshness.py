@@ -21,14 +21,14 @@ def test_every_fact_has_a_ttl() -> None:
 @pytest.mark.parametrize("tier", Tier)
 def test_without_tiers_the_ttl_is_the_facts(tier: Tier) -> None:
     rules = FreshnessRules()
-    assert rules.offers_ttl(Fact.STOCK, tier) == timedelta(hours=1)
-    assert rules.offers_ttl(Fact.PRICE, tier) == timedelta(hours=24)
+    assert rules.ttl_of(Fact.STOCK, tier) == timedelta(hours=1)
+    assert rules.ttl_of(Fact.PRICE, tier) == timedelta(hours=24)
 
 
 @pytest.mark.parametrize(("tier", "hours"), [(Tier.HOT, 1), (Tier.WARM, 6), (Tier.COLD, 24)])
 @pytest.mark.parametrize("fact", [Fact.PRICE, Fact.STOCK])
 def test_with_tiers_it_is_the_tiers(tier: Tier, hours: int, fact: Fact) -> None:
-    assert FreshnessRules(tiered=True).offers_ttl(fact, tier) == timedelta(hours=hours)
+    assert FreshnessRules(tiered=True).ttl_of(fact, tier) == timedelta(hours=hours)
 
 
 def test_the_rules_of_one_are_not_those_of_another() -> None:
