@@ -28,6 +28,7 @@ OPERATIONS = (
     "POST reset_stats",
 )
 OF_SHOPIFY = ("GET shopify", "POST shopify/move")
+# Enough for any test; a demonstration that runs for days must not fill the memory.
 JOURNAL_LENGTH = 200_000
 DROPPED = 0
 """The status of a call whose connection was closed without an answer."""

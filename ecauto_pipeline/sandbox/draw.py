@@ -9,6 +9,7 @@ Option = TypeVar("Option")
 
 def draw(limit: int, *key: object) -> int:
     """A whole number below `limit`, evenly spread over the keys."""
+    # Not hash(), which is salted anew in every process.
     return int.from_bytes(blake2b(repr(key).encode(), digest_size=8).digest()) % limit
 
 

@@ -75,6 +75,7 @@ def fault_from(document: object) -> Fault:
 
 def faults_from(document: object) -> tuple[Fault, ...]:
     """The rules of a list, or of an object with a list `rules`."""
+    # Either form is taken: a file reads better with a name around its list.
     rules = mapping(document).get("rules", document)
     return tuple(fault_from(rule) for rule in sequence(rules))
 
@@ -159,12 +160,14 @@ QUOTA_EXCEEDED = {
     "code": "QuotaExceeded",
     "details": "",
 }
+# Amazon tells with it neither when to come back nor the rate.
 THROTTLED = json_response(429, {"errors": [QUOTA_EXCEEDED]}).with_headers(
     ("x-amzn-ErrorType", "TooManyRequestsException"), ("x-amz-apigw-id", "sandbox")
 )
 UNAVAILABLE = Response(
     503, b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>", HTML
 )
+# Shopify's GraphQL answers 200 and has what went wrong in the body.
 THROTTLED_200 = json_response(
     200,
     {

@@ -17,11 +17,13 @@ class Allowance:
     burst: float
 
 
+# The default rates and bursts of the published models; an account may have others.
 AMAZON_ALLOWANCES: Mapping[str, Allowance] = {
     "searchCatalogItems": Allowance(2, 2),
     "getCatalogItem": Allowance(2, 2),
     "getCompetitivePricing": Allowance(0.5, 1),
     "getItemOffers": Allowance(0.5, 1),
+    # It was 0.5 until July 2023: rates are cut now and then.
     "getItemOffersBatch": Allowance(0.1, 1),
 }
 
@@ -47,6 +49,7 @@ class TokenBuckets:
             level, at = self._levels.get(operation, (size, now))
             waited = max(0.0, (now - at).total_seconds())
             level = min(size, level + waited * self.rate(operation))
+            # What floats lose in adding up must not cost a token.
             granted = level >= 1 - 1e-9
             self._levels[operation] = (level - granted, now)
         return granted
@@ -60,6 +63,7 @@ class ShopifyPlan:
     graphql: Allowance
 
 
+# Every bucket fills in 20 s. The sizes of GraphQL's were observed, Enterprise's follow from it.
 SHOPIFY_PLANS: Mapping[str, ShopifyPlan] = {
     "standard": ShopifyPlan(Allowance(2, 40), Allowance(100, 2_000)),
     "advanced": ShopifyPlan(Allowance(4, 80), Allowance(200, 4_000)),
@@ -125,6 +129,7 @@ class Exceeded:
     description: str
 
 
+# This text is the real one of December 2025; the documentation has another.
 HOUR = Exceeded(
     "hour_api_limit",
     "1時間のAPIの利用回数を超えました。時間が経ってから再度アクセスしてください。",
@@ -141,6 +146,7 @@ class ShopQuotas:
 
     CALLS_AN_HOUR = 5_000
     CALLS_A_DAY = 100_000
+    # Told by sellers and their tools.
     ADDS_A_DAY = 1_000
 
     def __init__(self, counters: Counters, clock: Clock, multiplier: float = 1.0) -> None:
@@ -150,6 +156,7 @@ class ShopQuotas:
 
     def take_call(self, account_id: str) -> Exceeded | None:
         """Count a call, or say which limit forbids it."""
+        # The hour ends at :00, not an hour after the first call.
         now = self._clock.now().astimezone(JAPAN)
         hour, day = f"hour {now:%Y-%m-%d %H}", f"day {now:%Y-%m-%d}"
         if self._full(account_id, hour, self.CALLS_AN_HOUR):

@@ -110,6 +110,7 @@ class Sandbox:
     def start(self) -> None:
         """Open the port and answer from a thread."""
         self._server = _Server(self._port, self.answer)
+        # It looks every 0.02 s whether to stop: closing a sandbox must not slow down the tests.
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
@@ -191,6 +192,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
     allow_reuse_address = True
+    # Many clients may connect at once.
     request_queue_size = 128
 
     def __init__(self, port: int, answer: Callable[[Request], Response | None]) -> None:
@@ -228,6 +230,7 @@ class _Server(socketserver.ThreadingTCPServer):
 class _Connection(socketserver.StreamRequestHandler):
     """Answers one client until it hangs up or is hung up on."""
 
+    # Else a small answer may wait 40 ms for the acknowledgement of the one before.
     disable_nagle_algorithm = True
 
     def handle(self) -> None:

@@ -83,6 +83,7 @@ def sequence(document: object) -> list[object]:
 def read_request(stream: BufferedIOBase) -> Request | None:
     """The next request, or None when the client has hung up."""
     parts = stream.readline(LONGEST_LINE).decode("latin-1").split()
+    # Who sends no proper line is taken for one who has hung up.
     if len(parts) != 3:  # noqa: PLR2004 - method, target, version
         return None
     headers: dict[str, str] = {}

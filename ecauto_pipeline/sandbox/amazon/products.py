@@ -6,6 +6,7 @@ from typing import Literal
 
 from ecauto_pipeline.sandbox.amazon.vocabulary import Category
 
+# In wide use, though Amazon documents it nowhere.
 AMAZON_JP_SELLER = "AN1VRQENFRJN5"
 
 BuyFrom = Literal["any", "fba", "amazon"]
@@ -16,13 +17,19 @@ class Kind(StrEnum):
     """The ways in which Amazon's answers about products differ."""
 
     NORMAL = "normal"
+    # One offer and no competitive price, which does not mean sold out.
     SOLE_SELLER = "sole_seller"
+    # Stands for its colours and sizes; it cannot be bought itself.
     VARIATION_PARENT = "variation_parent"
+    # There are offers, but Amazon does not show them yet, and may never do.
     TOO_SOON = "too_soon"
     USED_ONLY = "used_only"
+    # No offer ships now.
     FUTURE = "future"
+    # The buy box ships later; a dearer offer ships now.
     FUTURE_BUY_BOX = "future_buy_box"
     OUT = "out"
+    # The buy box is not all: its seller takes a fee for shipping.
     SHIPPING = "shipping"
     NOT_FOUND = "not_found"
 

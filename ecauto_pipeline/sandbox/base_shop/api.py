@@ -21,6 +21,7 @@ from ecauto_pipeline.sandbox.base_shop.state import Item, ShopState
 from ecauto_pipeline.sandbox.quotas import Exceeded, ShopQuotas
 from ecauto_pipeline.sandbox.wire import Request, Response, json_response
 
+# Both are published.
 MOST_ITEMS = 100
 DEFAULT_ITEMS = 20
 

@@ -8,6 +8,7 @@ from ecauto_pipeline.sandbox.base_shop.state import Item, Variation
 from ecauto_pipeline.sandbox.draw import token
 from ecauto_pipeline.sandbox.wire import JsonObject
 
+# Where BASE's images lie: as they came, and resized.
 ORIGIN_HOST = "https://base-ec2.akamaized.net"
 RESIZED_HOST = "https://baseec-img-mng.akamaized.net"
 SIZES = ("origin", "76", "146", "300", "500", "640", "sp_480", "sp_640")

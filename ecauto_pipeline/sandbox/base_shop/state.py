@@ -12,8 +12,10 @@ from ecauto_pipeline.sandbox.draw import token
 
 SCOPES = "read_users read_items write_items read_orders"
 
+# By the documentation "about" an hour and "about" 30 days.
 ACCESS_LIFE = timedelta(hours=1)
 REFRESH_LIFE = timedelta(days=30)
+# Not documented; one client says so.
 CODE_LIFE = timedelta(hours=1)
 
 # Where BASE's own ids stood in December 2025.

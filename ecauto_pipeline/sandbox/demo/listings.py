@@ -15,6 +15,7 @@ ACCOUNTS = ("base_account_1", "base_account_2")
 FIRST_ACCOUNT_ASINS = 5
 FURTHER_ASINS = 400
 
+# With a fraction of a second, as version 1.0 wrote its times.
 LEFT_AT = datetime(2025, 12, 13, 21, 30, 0, 250_000, tzinfo=JAPAN)
 """When version 1.0 last ran."""
 

@@ -77,6 +77,7 @@ QUEUE_OF_WAITING = (
     ("pending", 0, None),
     ("pending", 0, None),
     ("failed", 3, "商品の登録に失敗しました: validation_error"),
+    # Left behind by a crash: nobody knows whether the item is on BASE.
     ("uploading", 0, None),
 )
 """Queue rows (status, retry_count, error_message) of the listings not uploaded, as far as any."""

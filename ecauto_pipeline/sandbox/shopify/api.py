@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ADMIN = "/admin/"
 FILES = "/bulk-files/"
 PREFIXES = (ADMIN, FILES)
+# Four a year, each served for a year.
 VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
 API_PATH = re.compile(r"/admin/api/([^/]+)/(.+)\.json")
 ROOT_FIELD = re.compile(r"^[^{]*\{\s*(?:\w+\s*:\s*)?(\w+)")
@@ -36,6 +37,7 @@ WRONG_TOKEN = json_response(
     401,
     {"errors": "[API] Invalid API key or access token (unrecognized login or wrong password)"},
 )
+# The files lie with another host, behind an address that is signed: no token belongs there.
 TOKEN_AT_STORAGE = Response(
     400,
     b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>InvalidArgument</Code></Error>",

@@ -9,6 +9,7 @@ from ecauto_pipeline.sandbox.draw import token
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import Request, Response, json_response
 
+# A second less than a day, as Shopify tells it; there is no refresh token, one asks again.
 TOKEN_SECONDS = 86_399
 
 
@@ -41,6 +42,7 @@ class ShopifyAuthority:
             for shop in self._shops
             if shop.client_id is not None and shop.client_id == fields.get("client_id")
         ]
+        # The real host is that of the store; on loopback it tells nothing, and the client decides.
         label = request.headers.get("host", "").partition(".")[0]
         named = [shop for shop in found if shop.shop_domain.partition(".")[0] == label]
         return next(iter(named or found), None)

@@ -148,6 +148,7 @@ def _variant(shop: ShopifyShop, product: Record, variant: Record) -> Body:
         "id": variant["id"],
         "product_id": product["id"],
         "title": variant["title"],
+        # Money is text, also in JSON: a number would lose decimals.
         "price": variant["price"],
         "position": variant["position"],
         "inventory_policy": "deny",
@@ -289,6 +290,7 @@ def order_body(shop: ShopifyShop, order: Record) -> Body:
     }
 
 
+# Two of them, so that it matters to which one an allocation points.
 _CODE = {
     "target_type": "line_item",
     "type": "discount_code",

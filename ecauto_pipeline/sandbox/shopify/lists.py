@@ -134,6 +134,7 @@ class Shelf:
             known = place < len(self._ids) and self._ids[place] == record_id
             if known:
                 old = bisect_left(by_update, (self._updated(record_id), record_id))
+                # Found by what the index knew until now, not by what the record says.
                 del by_update[old]
             if updated is not None:
                 self._moved[record_id] = updated
@@ -199,6 +200,7 @@ class Shelf:
             high = bisect_left(self._ids, asked.after[1])
         elif asked.after is not None:
             low = max(low, bisect_right(self._ids, asked.after[1]))
+        # In this order only each record itself tells when it was changed.
         any_time = asked.wanted.updated == Range()
         for place in _places(low, high, descending=asked.descending):
             record_id = self._ids[place]
@@ -207,6 +209,7 @@ class Shelf:
 
     def _walk_updated(self, asked: Asked) -> Iterator[Position]:
         listed, bounds = self._updates(), asked.wanted.updated
+        # An id of 0 stands before all records of that second, LAST_ID behind them.
         low = 0 if bounds.low is None else bisect_left(listed, (bounds.low, 0))
         high = len(listed)
         if bounds.high is not None:

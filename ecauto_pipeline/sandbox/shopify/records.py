@@ -16,6 +16,7 @@ Option = TypeVar("Option")
 
 ENTITIES = ("customers", "products", "orders")
 STRIDE = 32_749
+# Of 13 digits, as they are now: beyond 32 bits.
 FIRST_IDS = {
     "customers": 7_014_000_010_237,
     "products": 8_211_000_020_469,
@@ -27,6 +28,7 @@ VARIANT_ITEM = 2_150_000_000_000
 FIRST_LINE = 13_205_000_000_011
 FIRST_ADDRESS = 9_302_000_000_017
 FIRST_REFUND = 900_100_000_003
+# Since October 2025, for every store.
 MOST_VARIANTS = 2_048
 MOST_LINES = 512
 NO_DECIMALS = frozenset({"JPY", "KRW"})
@@ -161,6 +163,7 @@ class Mint:
     def customer_of(self, order: int) -> int | None:
         """The number of the customer of an order; None for an order without one."""
         customers = self.counts["customers"]
+        # Now and then an order has none, as one that was paid at a counter.
         return None if order % 23 == 7 or not customers else order % customers  # noqa: PLR2004
 
     def _product(self, number: int, base: Record, dice: Dice) -> Record:

@@ -16,6 +16,7 @@ from ecauto_pipeline.sandbox.shopify.records import ENTITIES, Record
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import Request, Response, json_response
 
+# Published, as is that a page_info may be joined by limit and fields only.
 DEFAULT_ROWS = 50
 MOST_ROWS = 250
 WITH_PAGE_INFO = frozenset({"limit", "fields", "page_info"})

@@ -12,6 +12,7 @@ from ecauto_pipeline.sandbox.draw import draw, pick, token
 from ecauto_pipeline.sandbox.shopify.lists import EVERYTHING, Asked, Listed, Range, Shelf, Wanted
 from ecauto_pipeline.sandbox.shopify.records import ENTITIES, Mint, Record
 
+# So long that some orders are older than the 60 days that are visible to everybody.
 SPAN = timedelta(days=400)
 SCOPES = ("read_customers", "read_products", "read_orders", "read_all_orders")
 RECENT_SECONDS = 60 * 24 * 3600
@@ -229,6 +230,7 @@ class ShopifyShop:
     def _visible(self, entity: str, wanted: Wanted) -> Wanted:
         if entity != "orders" or "read_all_orders" in self.scopes:
             return wanted
+        # Silently: a client that lacks the scope is not told that it sees a part only.
         recent = Range(low=self.now() - RECENT_SECONDS)
         return replace(wanted, created=wanted.created.within(recent))
 
@@ -247,6 +249,7 @@ class ShopifyShop:
         return kind, ids[draw(len(ids), self.seed, "record", self._draws)]
 
     def _event(self, entity: str, record_id: int, verb: str) -> None:
+        # Ids rise, but with gaps.
         number = FIRST_EVENT + len(self._events) * 7
         self._events.append(Event(number, SUBJECTS[entity], record_id, verb, self.now()))
 

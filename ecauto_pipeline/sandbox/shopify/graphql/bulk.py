@@ -28,7 +28,9 @@ from ecauto_pipeline.sandbox.shopify.lists import Wanted
 from ecauto_pipeline.sandbox.shopify.records import ENTITIES, Record
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 
+# For each app and store since version 2026-01; it was one before.
 MOST_RUNNING = 5
+# Published, as is the depth.
 MOST_CONNECTIONS = 5
 DEEPEST = 2
 FIRST_OPERATION = 4_057_566_216_189
@@ -83,6 +85,7 @@ class Operation:
             "objectCount": str(self.objects),
             "rootObjectCount": str(self.roots),
             "fileSize": str(self.size) if done and self.objects else None,
+            # Without any rows there is no file, and no address of one.
             "url": url if done and self.objects else None,
             "partialDataUrl": url if failed and self.objects else None,
         }

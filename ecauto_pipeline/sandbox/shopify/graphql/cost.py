@@ -24,9 +24,11 @@ from graphql.execution.values import get_argument_values, get_directive_values
 
 from ecauto_pipeline.sandbox.shopify.graphql.schema import schema
 
+# On every plan, however large its bucket.
 MOST_POINTS = 1_000
 MOST_ROWS = 250
 MUTATION = 10
+# By the costs that were measured, although they are objects.
 FREE = frozenset({"MoneyV2", "MoneyBag", "PageInfo"})
 
 Composite = GraphQLObjectType | GraphQLInterfaceType

@@ -44,6 +44,7 @@ class Document:
         return self.operations[name]
 
 
+# A client sends the same few texts again and again, and to check one takes long.
 @lru_cache(maxsize=512)
 def read(text: str) -> Document:
     """The operations of a text, or its errors as Shopify tells them."""

@@ -33,8 +33,10 @@ from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
 from ecauto_pipeline.sandbox.wire import Request, Response, json_response, mapping
 
 DOCUMENTATION = "https://shopify.dev/api/usage/rate-limits"
+# Ids of addresses have a query behind the number.
 GID = re.compile(r"gid://shopify/(\w+)/(\d+)(?:\?.*)?")
 KINDS = {"Customer": "customers", "Product": "products", "Order": "orders"}
+# When an order was processed the lists do not know; its creation is near enough.
 SORTS = {"UPDATED_AT": Sort.UPDATED, "CREATED_AT": Sort.CREATED, "PROCESSED_AT": Sort.CREATED}
 TOO_DEAR = "Query cost is {}, which exceeds the single query max cost limit ({})."
 EVENT_KINDS = ("action", "subject_type")
@@ -171,6 +173,7 @@ class Roots:
     def _count(self, entity: str, key: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         most = arguments.get("limit")
         found = self._wanted(entity, key, arguments.get("query"))
+        # One more than the limit tells whether there are more.
         count = self.shop.count(entity, found, None if most is None else most + 1)
         if most is not None and count > most:
             return {"count": most, "precision": "AT_LEAST"}

@@ -56,6 +56,7 @@ def position(text: str) -> Position:
         ValueError: it is none.
     """
     try:
+        # Whoever changes a cursor gets no page, but an error.
         members = json.loads(base64.b64decode(text, validate=True))
         return int(members["last_value"]), int(members["last_id"])
     except (KeyError, TypeError, ValueError) as error:

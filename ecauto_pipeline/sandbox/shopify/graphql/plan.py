@@ -33,6 +33,7 @@ NEEDED = {
 }
 """The scope that is needed to see a type, its connection and its count."""
 COUNTS = {"customersCount": "Customer", "productsCount": "Product", "ordersCount": "Order"}
+# What protects persons is withheld from apps that were not approved for it: null, and an error.
 PII = frozenset(
     {"firstName", "lastName", "defaultEmailAddress", "defaultPhoneNumber", "defaultAddress"}
 )
