@@ -19,6 +19,7 @@ from ecauto_pipeline.cli.command import (
 )
 from ecauto_pipeline.domain.amazon.asin import asin_from
 from ecauto_pipeline.errors import Misconfigured
+from ecauto_pipeline.wiring.pipeline import opened_pipeline
 
 QUEUE_ROWS = 50
 
@@ -34,7 +35,7 @@ def queue(context: click.Context, *, account_id: str | None, as_json: bool) -> i
             wanted = f"`ecauto queue {context.invoked_subcommand} --account … --json`"
             raise click.UsageError(f"options stand behind the command they are for: {wanted}")
         return 0
-    with opened() as (pipeline, _):
+    with opened_pipeline() as pipeline:
         if account_id:
             pipeline.shops.accounts(account_id)
         counts = pipeline.uploads.queue.counts(account_id)
@@ -108,7 +109,7 @@ def review(context: click.Context, *, as_json: bool) -> int:
     """The products that the screening rules are not sure about."""
     if context.invoked_subcommand:
         return 0
-    with opened() as (pipeline, _):
+    with opened_pipeline() as pipeline:
         rows = pipeline.uploads.screenings.review_list()
         answer({"review": rows}, review_lines(rows), as_json=as_json)
     return 0

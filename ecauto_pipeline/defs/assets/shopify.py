@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
@@ -38,7 +38,7 @@ _DESCRIPTIONS = {
 class MirrorConfig(dg.Config):
     """What to read: `window` the run's days, `increment` all since the watermark, `full` all."""
 
-    mode: str = "window"
+    mode: Literal["window", "increment", "full"] = "window"
 
 
 def mirror(entity: Entity) -> dg.AssetsDefinition:

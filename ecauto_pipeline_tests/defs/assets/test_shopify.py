@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from ecauto_pipeline.defs.assets.shopify import CHECK
+from ecauto_pipeline.defs.assets.shopify import CHECK, MirrorConfig
 from ecauto_pipeline.defs.partitions import (
     SHOPIFY_STORES,
     ensure_partitions,
@@ -18,6 +18,7 @@ from ecauto_pipeline.defs.partitions import (
 )
 from ecauto_pipeline.domain.shopify.mirror import Entity
 from ecauto_pipeline.storage.shopify.rows import MIRRORS
+from ecauto_pipeline.sync.shopify.mirror import Mode
 from ecauto_pipeline_tests.defs.runs import failure, rows
 from ecauto_pipeline_tests.mirrored import (
     STORES,
@@ -223,3 +224,12 @@ def test_everything_is_read_again_when_that_is_wanted(here: Mirrored) -> None:
         numbers = here.runs.metadata(result, ASSET.format(Entity.PRODUCTS))[f"{today()}|{FIRST}"]
         assert (numbers["depth"], numbers["read"]) == ("full", numbers["mirror_count"])
     here.rig.agrees(FIRST, [Entity.PRODUCTS], wholly=True)
+
+
+def test_a_mode_that_is_none_is_refused_before_anything_runs(here: Mirrored) -> None:
+    words = set(get_args(MirrorConfig.model_fields["mode"].annotation))
+    assert words == {str(mode) for mode in Mode}
+    tags = store_days(FIRST, today(), today())
+    with pytest.raises(dg.DagsterInvalidConfigError, match="everything"):
+        run(here, Entity.ORDERS, tags, "everything")
+    assert here.instance.get_runs() == []
