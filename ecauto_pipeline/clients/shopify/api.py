@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar, cast
@@ -15,7 +16,6 @@ from ecauto_pipeline.clients.shopify.pacing import (
     STANDARD_GRAPHQL,
     STANDARD_REST,
     Budget,
-    Cost,
     ShopifyPacing,
     graphql_cost,
     rest_budget,
@@ -25,7 +25,6 @@ from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.errors import (
     AccountStopped,
     CredentialsRejected,
-    EcautoError,
     Misconfigured,
     NoProof,
     Rejected,
@@ -131,7 +130,19 @@ class ShopifyApi:
             CredentialsRejected, AccountStopped, Misconfigured: a person must act.
             Unavailable: no usable answer came, also after some tries.
         """
-        call = _Call("rest", "GET", self._path(path_or_url), query)
+        if path_or_url.startswith("/"):
+            path = path_or_url
+        elif "://" not in path_or_url:
+            path = f"/admin/api/{self.shop.api_version}/{path_or_url}"
+        else:
+            try:
+                url = httpx.URL(path_or_url)
+            except httpx.InvalidURL:
+                raise NoProof(f"{self._named} names a next page at no address at all") from None
+            if _origin(url) != self._origin:
+                raise NoProof(f"{self._named} names a next page on another server: not followed")
+            path = url.raw_path.decode()
+        call = _Call("rest", "GET", path, query)
         return self._patiently(lambda: self._rest(call))
 
     def file_lines(self, url: str) -> Iterator[bytes]:
@@ -141,7 +152,13 @@ class ShopifyApi:
             NoProof: the address is not safe, or the answer is not the file.
             Unavailable: no answer came, or only half of it.
         """
-        if not _is_safe(url):
+        try:
+            scheme = httpx.URL(url).scheme
+            # Nobody on the way can read along: https, or this machine.
+            is_safe = scheme == "https" or (scheme == "http" and is_loopback(url))
+        except (httpx.InvalidURL, ValueError):
+            is_safe = False
+        if not is_safe:
             raise NoProof(f"{self._named} names a file at an address that is not https")
         return self._api.lines(url)
 
@@ -164,10 +181,8 @@ class ShopifyApi:
     def _patiently(self, attempt: Callable[[], _T]) -> _T:
         """Put the call off as long as Shopify asks for it."""
         for _ in range(MOST_THROTTLES - 1):
-            try:
+            with suppress(Throttled):
                 return self.retried(attempt)
-            except Throttled:
-                continue
         return self.retried(attempt)
 
     def _rest(self, call: _Call) -> tuple[dict[str, Any], str | None]:
@@ -196,41 +211,40 @@ class ShopifyApi:
             self._pacing.noted(bucket, cost.budget, unused=reserved - (cost.actual or 0))
         errors = objects(body.get("errors"))
         if "THROTTLED" in _codes(errors):
-            raise self._short_of_points(bucket, cost)
+            # The bucket knows by now what is missing, unless Shopify does not say so.
+            if cost.budget is None or (cost.requested or 0) <= cost.budget.available:
+                self._pacing.refused(bucket, None)
+            raise Throttled(f"{self._named} asks for cheaper or fewer queries")
         return self._data(body, errors)
 
-    def _short_of_points(self, bucket: str, cost: Cost) -> Throttled:
-        """The bucket knows by now what is missing, unless Shopify does not say so."""
-        if cost.budget is None or (cost.requested or 0) <= cost.budget.available:
-            self._pacing.refused(bucket, None)
-        return Throttled(f"{self._named} asks for cheaper or fewer queries")
-
     def _data(self, body: Mapping[str, Any], errors: list[dict[str, Any]]) -> GraphqlAnswer:
-        data = mapping(body.get("data"))
-        if body.get("errors"):
-            denied = set(_codes(errors)) == {"ACCESS_DENIED"}
-            if not denied or all(value is None for value in data.values()):
-                raise self._graphql_error(errors, body)
+        """What the body gives, unless it tells of an error: Shopify does so with HTTP 200."""
+        data, codes = mapping(body.get("data")), _codes(errors)
+        denied = set(codes) == {"ACCESS_DENIED"}
+        if body.get("errors") and not (denied and any(each is not None for each in data.values())):
+            said = self._api.shown(errors[0].get("message") if errors else body.get("errors"))
+            if "INTERNAL_SERVER_ERROR" in codes:
+                raise Unavailable(f"{self._named} failed within ({said})")
+            if "MAX_COST_EXCEEDED" in codes:
+                raise TooExpensive(f"{self._named}: {said}", "MAX_COST_EXCEEDED")
+            if "SHOP_INACTIVE" in codes:
+                raise AccountStopped(
+                    f"{self._named} is not active ({said}): settle it in its admin"
+                )
+            if denied:
+                raise AccessDenied(
+                    f"ECAUTO_SHOPIFY__STORES: the token of store {self.shop.store_id} may not see"
+                    f" what is mirrored; Shopify says: {said}"
+                )
+            raise Rejected(f"{self._named} refuses the query: {said}", codes[0] if codes else "")
         if not data:
             raise NoProof(f"{self._named}: the answer holds no data")
-        return GraphqlAnswer(data, frozenset(filter(None, map(_field, errors))))
-
-    def _graphql_error(self, errors: list[dict[str, Any]], body: Mapping[str, Any]) -> EcautoError:
-        codes = _codes(errors)
-        words = errors[0].get("message") if errors else body.get("errors")
-        said = self._api.shown(words)
-        if "INTERNAL_SERVER_ERROR" in codes:
-            return Unavailable(f"{self._named} failed within ({said})")
-        if "MAX_COST_EXCEEDED" in codes:
-            return TooExpensive(f"{self._named}: {said}", "MAX_COST_EXCEEDED")
-        if "SHOP_INACTIVE" in codes:
-            return AccountStopped(f"{self._named} is not active ({said}): settle it in its admin")
-        if codes and set(codes) == {"ACCESS_DENIED"}:
-            return AccessDenied(
-                f"ECAUTO_SHOPIFY__STORES: the token of store {self.shop.store_id} may not see what"
-                f" is mirrored; Shopify says: {said}"
-            )
-        return Rejected(f"{self._named} refuses the query: {said}", codes[0] if codes else "")
+        withheld: set[str] = set()
+        for path in [error.get("path") for error in errors]:
+            steps = cast("list[object]", path) if isinstance(path, list) else []
+            # The others are places in lists, and what lies on the way to the field.
+            withheld.update([step for step in steps if isinstance(step, str)][-1:])
+        return GraphqlAnswer(data, frozenset(filter(None, withheld)))
 
     def _sent(self, call: _Call, bucket: str, cost: float, at_first: Budget) -> Answer:
         """The answer to a call in its turn; a refused token is replaced once."""
@@ -264,42 +278,27 @@ class ShopifyApi:
                 f" {self.shop.api_version}, but Shopify answers in version"
                 f" {self._api.shown(served)}: set one that Shopify still supports"
             )
-        if answer.status != HTTPStatus.OK:
-            raise self._error_for(answer)
-
-    def _error_for(self, answer: Answer) -> EcautoError:
+        if answer.status == HTTPStatus.OK:
+            return
         body = answer.body or {}
-        words = body.get("errors") or body.get("error") or ""
-        said = self._api.shown(f"HTTP {answer.status} {words}")
+        said = self._api.shown(
+            f"HTTP {answer.status} {body.get('errors') or body.get('error') or ''}"
+        )
         if answer.status in STOPPED:
-            return stopped(self.shop.store_id, answer.status)
+            raise stopped(self.shop.store_id, answer.status)
         if answer.status in _PERSON:
             missing = answer.status == HTTPStatus.FORBIDDEN
             hint = "; it may lack a scope: grant it to the app" if missing else ""
-            return CredentialsRejected(
+            raise CredentialsRejected(
                 f"ECAUTO_SHOPIFY__STORES: Shopify does not accept the token of store"
                 f" {self.shop.store_id} ({said}){hint}"
             )
         if answer.status < HTTPStatus.BAD_REQUEST:
-            return NoProof(f"{self._named} does not answer as it should (HTTP {answer.status})")
-        return Rejected(f"{self._named} refuses the call ({said})", str(answer.status))
+            raise NoProof(f"{self._named} does not answer as it should (HTTP {answer.status})")
+        raise Rejected(f"{self._named} refuses the call ({said})", str(answer.status))
 
     def _bucket(self, kind: _Kind) -> str:
         return f"{self._api.host}/{self._tokens.fingerprint()}/{kind}"
-
-    def _path(self, path_or_url: str) -> str:
-        """The path below the endpoint."""
-        if path_or_url.startswith("/"):
-            return path_or_url
-        if "://" not in path_or_url:
-            return f"/admin/api/{self.shop.api_version}/{path_or_url}"
-        try:
-            url = httpx.URL(path_or_url)
-        except httpx.InvalidURL:
-            raise NoProof(f"{self._named} names a next page at no address at all") from None
-        if _origin(url) != self._origin:
-            raise NoProof(f"{self._named} names a next page on another server: not followed")
-        return url.raw_path.decode()
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -307,21 +306,5 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def _is_safe(url: str) -> bool:
-    """Whether nobody on the way can read along: https, or this machine."""
-    try:
-        scheme = httpx.URL(url).scheme
-        return scheme == "https" or (scheme == "http" and is_loopback(url))
-    except (httpx.InvalidURL, ValueError):
-        return False
-
-
 def _codes(errors: list[dict[str, Any]]) -> list[str]:
     return [str(mapping(error.get("extensions")).get("code") or "") for error in errors]
-
-
-def _field(error: Mapping[str, Any]) -> str:
-    """The name of the field that an error is about: the last one in its path."""
-    path = error.get("path")
-    steps = cast("list[object]", path) if isinstance(path, list) else []
-    return next((step for step in reversed(steps) if isinstance(step, str)), "")

@@ -2,17 +2,17 @@
 
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import orjson
 
-from ecauto_pipeline.clients.json_body import mapping, objects
+from ecauto_pipeline.clients.json_body import mapping, objects, parsed
 from ecauto_pipeline.clients.shopify.api import ShopifyApi
 from ecauto_pipeline.clients.shopify.entities.registry import LAYOUTS
 from ecauto_pipeline.clients.shopify.graphql import ids_from, with_children
@@ -137,29 +137,24 @@ class ShopifyBulk:
     ) -> Generator[Path]:
         """The checked file of the operation, until it is not needed any more."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._sweep()
-        with TemporaryDirectory(prefix=PREFIX, dir=self._folder) as folder:
-            path = Path(folder) / "lines.jsonl"
-            if resume is None or not self._resumed(resume, path):
-                operation = self._start(document)
-                started(operation)
-                self._save(self._finished(operation), path)
-            yield path
-
-    def _sweep(self) -> None:
-        """Remove what processes that were killed have left behind: it holds personal data."""
+        # What processes that were killed have left behind holds personal data.
         oldest = (self._clock.now() - LONGEST_WAIT).timestamp()
         for left in self._folder.glob(f"{PREFIX}*"):
             if left.stat().st_mtime < oldest:
                 shutil.rmtree(left, ignore_errors=True)
-
-    def _resumed(self, operation: str, path: Path) -> bool:
-        """Whether an earlier operation could still be made use of; its file may be gone by now."""
-        try:
-            self._save(self._finished(operation), path)
-        except (NoProof, OperationLost, Rejected):
-            return False
-        return True
+        with TemporaryDirectory(prefix=PREFIX, dir=self._folder) as folder:
+            path = Path(folder) / "lines.jsonl"
+            is_saved = False
+            if resume is not None:
+                # It may be lost, or its file gone by now: then another one is begun.
+                with suppress(NoProof, OperationLost, Rejected):
+                    self._save(self._finished(resume), path)
+                    is_saved = True
+            if not is_saved:
+                operation = self._start(document)
+                started(operation)
+                self._save(self._finished(operation), path)
+            yield path
 
     def _start(self, document: str) -> str:
         """The id of a new operation."""
@@ -189,7 +184,12 @@ class ShopifyBulk:
             found = mapping(data.get("bulkOperation"))
             status = found.get("status")
             if status == "COMPLETED":
-                return _result(found)
+                url = found.get("url")
+                return _Result(
+                    lines=_number(found.get("objectCount"), "objectCount"),
+                    records=_number(found.get("rootObjectCount"), "rootObjectCount"),
+                    url=None if url is None else _text(url, "url"),
+                )
             if status not in _GOING_ON:
                 said = self._api.shown(f"{status or 'unknown'} {found.get('errorCode') or ''}")
                 raise OperationLost(f"{self._named}: the bulk operation is {said}")
@@ -217,7 +217,9 @@ class ShopifyBulk:
         lines = records = 0
         with path.open("wb") as file:
             for line in self._api.file_lines(url):
-                node = _json_object(line)
+                node = parsed(line)
+                if not isinstance(node, dict):
+                    raise NoProof("a line of Shopify's bulk file is not the JSON it should be")
                 lines += 1
                 records += "__parentId" not in node
                 file.write(line + b"\n")
@@ -230,7 +232,12 @@ class ShopifyBulk:
             yield from map(orjson.loads, _lines(path))
             return
         with closing(self._stage(path.with_name("staging.sqlite"))) as staging:
-            staging.add(_keyed(line) for line in _lines(path))
+            # A record without an id is kept: it is set aside when it is read.
+            staging.add(
+                (str(node.get("id")), node.get("__parentId") and str(node["__parentId"]), line)
+                for line in _lines(path)
+                for node in (orjson.loads(line),)
+            )
             if orphans := staging.orphans():
                 raise NoProof(f"{self._named}: {orphans} lines of the bulk file have no parent")
             for line, others in staging.families():
@@ -250,15 +257,6 @@ def _pauses() -> Iterator[float]:
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
-def _result(found: dict[str, Any]) -> _Result:
-    url = found.get("url")
-    return _Result(
-        lines=_number(found.get("objectCount"), "objectCount"),
-        records=_number(found.get("rootObjectCount"), "rootObjectCount"),
-        url=None if url is None else _text(url, "url"),
-    )
-
-
 def _number(value: object, name: str) -> int:
     """A count, which Shopify writes as text."""
     if isinstance(value, str) and value.isascii() and value.isdecimal():
@@ -274,27 +272,9 @@ def _text(value: object, name: str) -> str:
     return value
 
 
-def _json_object(line: bytes) -> dict[str, Any]:
-    try:
-        node: object = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        node = None
-    if not isinstance(node, dict):
-        raise NoProof("a line of Shopify's bulk file is not the JSON it should be")
-    return cast("dict[str, Any]", node)
-
-
 def _lines(path: Path) -> Generator[bytes]:
     with path.open("rb") as file:
         yield from file
-
-
-def _keyed(line: bytes) -> tuple[str, str | None, bytes]:
-    """A line with its own id and its parent's."""
-    node = orjson.loads(line)
-    parent = node.get("__parentId")
-    # A record without an id is kept: it is set aside when it is read.
-    return str(node.get("id")), None if parent is None else str(parent), line
 
 
 def _batches(nodes: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

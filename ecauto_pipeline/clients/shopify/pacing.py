@@ -71,7 +71,12 @@ class ShopifyPacing:
             Throttled: Shopify refuses everybody's calls again and again.
         """
         for _ in range(MOST_BOOKINGS):
-            wait = self._reserve(bucket, cost, at_first)
+            try:
+                wait = self._rates.reserve(bucket, cost=cost) or 0.0
+            except LookupError:
+                # Another process may know the bucket better: it is made only if there is none.
+                self._rates.configure(bucket, at_first.per_second * PACING, at_first.size)
+                wait = self._rates.reserve(bucket, cost=cost) or 0.0
             if self._on_wait and wait >= REPORTED_WAIT_SECONDS:
                 self._on_wait(bucket, wait)
             self._clock.sleep(wait)
@@ -92,14 +97,6 @@ class ShopifyPacing:
         pause = BLOCK_SECONDS if seconds is None else max(seconds, BLOCK_SECONDS)
         self._rates.block(bucket, min(pause, LONGEST_BLOCK_SECONDS))
 
-    def _reserve(self, bucket: str, cost: float, at_first: Budget) -> float:
-        """Another process may know the bucket better: it is made only if there is none."""
-        try:
-            return self._rates.reserve(bucket, cost=cost) or 0.0
-        except LookupError:
-            self._rates.configure(bucket, at_first.per_second * PACING, at_first.size)
-            return self._rates.reserve(bucket, cost=cost) or 0.0
-
 
 def rest_budget(headers: Mapping[str, str]) -> Budget | None:
     """The budget in the headers of a REST answer, such as `32/40`."""
@@ -113,19 +110,14 @@ def rest_budget(headers: Mapping[str, str]) -> Budget | None:
 def graphql_cost(body: Mapping[str, Any]) -> Cost:
     """The price and the budget in a GraphQL answer."""
     cost = mapping(mapping(body.get("extensions")).get("cost"))
+    status = mapping(cost.get("throttleStatus"))
+    rate, size = _number(status.get("restoreRate")), _number(status.get("maximumAvailable"))
+    available = _number(status.get("currentlyAvailable"))
     return Cost(
         _number(cost.get("requestedQueryCost")),
         _number(cost.get("actualQueryCost")),
-        _graphql_budget(mapping(cost.get("throttleStatus"))),
+        Budget(rate, size, available) if rate and size and available is not None else None,
     )
-
-
-def _graphql_budget(status: Mapping[str, Any]) -> Budget | None:
-    rate, size = _number(status.get("restoreRate")), _number(status.get("maximumAvailable"))
-    available = _number(status.get("currentlyAvailable"))
-    if not rate or not size or available is None:
-        return None
-    return Budget(rate, size, available)
 
 
 def _number(value: object) -> float | None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from ecauto_pipeline.clients.json_body import mapping
-from ecauto_pipeline.clients.shopify.entities.columns import ChildLayout
+from ecauto_pipeline.clients.shopify.entities.columns import ChildLayout, Row
 from ecauto_pipeline.clients.shopify.entities.reading import row_reader
 from ecauto_pipeline.clients.shopify.entities.registry import LAYOUTS
 from ecauto_pipeline.clients.shopify.values import (
@@ -41,8 +41,12 @@ def read_record(
     key = layout.children.connection if shape is Shape.NODE else layout.children.body_key
     listed, is_complete = _listed(layout.children, shape, source.get(key))
     read_child = row_reader(layout.children, shape, withheld).read
+    children: list[Row] = []
     try:
-        children = [{**read_child(child), "payload": child} for child in listed]
+        for child in listed:
+            row_of_child = read_child(child)
+            row_of_child["payload"] = child
+            children.append(row_of_child)
     except Unreadable as error:
         raise Unreadable(f"{key}.{error}") from None
     payload = {name: value for name, value in source.items() if name != key}

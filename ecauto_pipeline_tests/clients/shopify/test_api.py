@@ -108,6 +108,7 @@ def test_nothing_is_sent_to_another_server(server: ScriptedServer, rig: Rig) -> 
                 rig.api.rest(f"{url}/admin/api/2026-10/orders.json?page_info=a")
         assert foreign.received == []
     assert server.received == []
+    assert rig.clock.slept == [], "there is nothing to try again"
 
 
 def test_a_redirection_is_not_followed(server: ScriptedServer, rig: Rig) -> None:

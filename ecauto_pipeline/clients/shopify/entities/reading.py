@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ecauto_pipeline.clients.shopify.entities.columns import LEFT_OUT, At, Layout, Reader, Row
-from ecauto_pipeline.clients.shopify.values import json_object
+from ecauto_pipeline.clients.shopify.values import Unreadable, text
 from ecauto_pipeline.domain.shopify.mirror import Shape
 
 _MISSING: Any = object()
@@ -17,10 +17,10 @@ class _Branch(NamedTuple):
 
     key: str
     path: str
-    name: str
-    read: Reader
     nulls: Row
     below: tuple["_Branch", ...] = ()
+    name: str = ""
+    read: Reader = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,16 @@ class RowReader:
         Raises:
             Unreadable: one of them is not what it should be.
         """
-        row = {name: read(source.get(key), key) for name, key, read in self.required}
+        row: Row = {}
+        for name, key, read in self.required:
+            row[name] = read(source.get(key), key)
         _read_branches(self.branches, self.mended(source) if self.mended else source, row)
         for name, then in self.computed:
-            row[name] = then(row)
-            if row[name] is LEFT_OUT:
-                del row[name]
+            value = then(row)
+            if value is LEFT_OUT:
+                row.pop(name, None)
+            else:
+                row[name] = value
         return row
 
 
@@ -68,25 +72,28 @@ def _branches(places: Mapping[str, At], depth: int = 0) -> tuple[_Branch, ...]:
     for name, at in places.items():
         if len(at.keys) == depth + 1:
             nulls = {name: at.when_null}
-            branches.append(_Branch(at.keys[depth], ".".join(at.keys), name, at.read, nulls))
+            path = ".".join(at.keys)
+            branches.append(_Branch(at.keys[depth], path, nulls, name=name, read=at.read))
         else:
             below.setdefault(at.keys[depth], {})[name] = at
     for key, found in below.items():
         path = ".".join(next(iter(found.values())).keys[: depth + 1])
         nulls = {name: at.when_null for name, at in found.items()}
-        branches.append(_Branch(key, path, "", json_object, nulls, _branches(found, depth + 1)))
+        branches.append(_Branch(key, path, nulls, _branches(found, depth + 1)))
     return tuple(branches)
 
 
 def _read_branches(branches: Iterable[_Branch], source: Mapping[str, Any], into: Row) -> None:
     get = source.get
-    for key, path, name, read, nulls, below in branches:
+    for key, path, nulls, below, name, read in branches:
         value = get(key, _MISSING)
         if value is None:
             into.update(nulls)
         elif value is _MISSING:
             continue
-        elif below:
-            _read_branches(below, read(value, path), into)
-        else:
+        elif not below:
             into[name] = read(value, path)
+        elif isinstance(value, dict):
+            _read_branches(below, cast("dict[str, Any]", value), into)
+        else:
+            raise Unreadable(f"{path} is no object")
