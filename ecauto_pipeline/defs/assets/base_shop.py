@@ -12,6 +12,7 @@ from ecauto_pipeline.defs.assets.reporting import RunLog, table
 from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, SINGLE_RUN
 from ecauto_pipeline.domain.amazon.facts import Fact
 from ecauto_pipeline.domain.base_shop.changes import Kind, Outcome
+from ecauto_pipeline.domain.base_shop.visibility import Visibility
 from ecauto_pipeline.sync.base_shop.report import MirrorReport, WriteOptions, WriteReport
 from ecauto_pipeline.wiring.pipeline import Pipeline
 
@@ -101,8 +102,8 @@ def write_metadata(report: WriteReport) -> dict[str, Any]:
         "out_of_stock": report.out_of_stock,
         "unknown": report.unknown,
         **{str(outcome): report.outcomes[outcome] for outcome in Outcome},
-        "hidden": report.done(new="hidden"),
-        "shown": report.done(new="public"),
+        "hidden": report.done(new=Visibility.HIDDEN),
+        "shown": report.done(new=Visibility.PUBLIC),
         "calls": sum(report.calls.values()),
         "errors": len(report.problems),
         "seconds": round(report.seconds, 1),

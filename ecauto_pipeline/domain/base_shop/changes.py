@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from ecauto_pipeline.domain.base_shop.pricing import PriceRule
+from ecauto_pipeline.domain.base_shop.visibility import Visibility
 
 BREAKER_MIN_LISTINGS = 5
 """Fewer changes than this never trip the breaker, so that small shops can work."""
@@ -160,8 +161,8 @@ def decide_visibility(listing: Listing, rule: PriceRule) -> Change | None:
         return Change(
             listing,
             Kind.VISIBILITY,
-            old="public",
-            new="hidden",
+            old=Visibility.PUBLIC,
+            new=Visibility.HIDDEN,
             rule="hide_when_sold_out",
             reason="out of stock on Amazon",
             visible=False,
@@ -189,8 +190,8 @@ def _show(listing: Listing, price: int, rule: PriceRule) -> Change:
     return Change(
         listing,
         Kind.VISIBILITY,
-        old="hidden",
-        new="public",
+        old=Visibility.HIDDEN,
+        new=Visibility.PUBLIC,
         rule="show_when_back",
         reason=f"{reason}; price {listing.selling_price} -> {price}" if differs else reason,
         price_jpy=price if differs else None,

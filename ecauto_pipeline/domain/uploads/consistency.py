@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from ecauto_pipeline.domain.base_shop.changes import Item
+from ecauto_pipeline.domain.base_shop.visibility import Visibility
 from ecauto_pipeline.domain.uploads.rules import LIVE, QueueStatus, asin_of_identifier
 
 MIN_LISTED = 5
@@ -289,7 +290,7 @@ def _listed(sides: _Sides, listing: ListingState, item: Item | None) -> Finding 
     if item is None:
         detail = f"item {listing.item_id} is not on the shop any more"
         return sides.finding(FindingKind.GONE_FROM_SHOP, listing.asin, detail, Delist(listing))
-    visibility = "public" if item.visible else "hidden"
+    visibility = Visibility.of(visible=item.visible)
     differing = [
         f"{what} {here} here, {there} on the shop"
         for what, here, there in (

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.domain.amazon.asin import is_asin, shard_of
+from ecauto_pipeline.domain.base_shop.visibility import Visibility
 from ecauto_pipeline.domain.text import storable
 
 Row = Mapping[str, Any]
@@ -282,10 +283,10 @@ def _listing_status(fields: _Fields) -> str:
 
 
 def _visibility(fields: _Fields) -> str:
-    visibility = (text_from(fields.row.get("visibility")) or "public").lower()
-    if visibility not in {"public", "hidden"}:
+    visibility = (text_from(fields.row.get("visibility")) or Visibility.PUBLIC).lower()
+    if visibility not in list(Visibility):
         fields.changes.append(f"visibility {visibility[:20]!r} is not known, and is now public")
-        return "public"
+        return Visibility.PUBLIC
     return visibility
 
 

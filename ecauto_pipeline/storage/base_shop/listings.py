@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.base_shop.changes import Change, Item, Kind, Listing, Outcome
+from ecauto_pipeline.domain.base_shop.visibility import Visibility
 from ecauto_pipeline.storage.database import reading
 from ecauto_pipeline.storage.tables import (
     LIVE_UPLOAD,
@@ -125,7 +126,7 @@ class ListingStore:
         if change.price_jpy is not None:
             values["selling_price"] = change.price_jpy
         if change.visible is not None:
-            values["visibility"] = "public" if change.visible else "hidden"
+            values["visibility"] = Visibility.of(visible=change.visible)
         if change.kind == Kind.DELIST:
             values["status"] = "delisted"
         with self._engine.begin() as connection:
@@ -169,7 +170,7 @@ class ListingStore:
         )
         deleted = base_items.c.item_id.is_(None)
         repriced = base_items.c.price_jpy.is_distinct_from(listings.c.selling_price)
-        switched = base_items.c.visible != (listings.c.visibility == "public")
+        switched = base_items.c.visible != (listings.c.visibility == Visibility.PUBLIC)
         query = (
             sa.select(
                 listings.c.asin,
@@ -237,7 +238,7 @@ def _listing_from(row: Mapping[Any, Any]) -> Listing:
         account_id=row["account_id"],
         item_id=row["platform_item_id"],
         selling_price=row["selling_price"],
-        public=row["visibility"] == "public",
+        public=row["visibility"] == Visibility.PUBLIC,
         amazon_price_jpy=row["price"],
         in_stock=row["in_stock"],
     )

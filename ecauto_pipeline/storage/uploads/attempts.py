@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
+from ecauto_pipeline.domain.base_shop.visibility import Visibility
 from ecauto_pipeline.domain.uploads.rules import (
     Found,
     QueueStatus,
@@ -129,7 +130,7 @@ class UploadAttempts:
             )
             if done:
                 values: dict[str, Any] = {
-                    "visibility": "public" if public else "hidden",
+                    "visibility": Visibility.of(visible=public),
                     "updated_at": now,
                 }
                 if price_jpy is not None:
@@ -251,7 +252,7 @@ class UploadAttempts:
         with self._engine.begin() as connection:
             done = self._resolve(connection, row, values)
             if done:
-                visibility = "public" if found.visible else "hidden"
+                visibility = Visibility.of(visible=found.visible)
                 connection.execute(
                     _listing_of(row).values(
                         platform_item_id=item_id,
@@ -339,7 +340,7 @@ class UploadAttempts:
                 selling_price=price_jpy,
                 in_stock_quantity=1,
                 status="listed",
-                visibility="hidden",
+                visibility=Visibility.HIDDEN,
                 listed_at=now,
                 updated_at=now,
             )

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.base_shop.changes import Kind, Outcome
+from ecauto_pipeline.domain.base_shop.visibility import Visibility
 from ecauto_pipeline.domain.uploads.consistency import (
     FOUND_ON_SHOP,
     NOT_ON_SHOP,
@@ -133,7 +134,7 @@ class ConsistencyStore:
                 platform_item_id=item.item_id,
                 selling_price=item.price_jpy,
                 status="listed",
-                visibility="public" if item.visible else "hidden",
+                visibility=Visibility.of(visible=item.visible),
                 listed_at=sa.func.coalesce(listings.c.listed_at, now),
                 updated_at=now,
             )
@@ -164,7 +165,7 @@ class ConsistencyStore:
                 connection,
                 mend.listing,
                 selling_price=mend.item.price_jpy,
-                visibility="public" if mend.item.visible else "hidden",
+                visibility=Visibility.of(visible=mend.item.visible),
                 updated_at=self._clock.now(),
             )
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.amazon.asin import shard_of
+from ecauto_pipeline.domain.base_shop.visibility import Visibility
 from ecauto_pipeline.domain.uploads.intake import Candidate, IntakeRow, Outcome
 from ecauto_pipeline.storage.database import reading, upsert
 from ecauto_pipeline.storage.tables import listings, products, upload_queue
@@ -107,7 +108,7 @@ class IntakeStore:
                 "platform": PLATFORM,
                 "account_id": row.account_id,
                 "status": "pending",
-                "visibility": "public",
+                "visibility": Visibility.PUBLIC,
                 "priority": priority,
                 "held": held,
                 "created_at": now,
