@@ -39,6 +39,7 @@ FIRST_GUESS = 100.0
 MOST_THROTTLES = 50
 """How often in a row a call is put off before that goes up as an error."""
 
+# The address of the page before may stand beside it, in either order.
 _NEXT = re.compile(r'<(?P<url>[^<>]+)>\s*;[^,<]*\brel="?next\b')
 
 _PERSON = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
@@ -198,6 +199,7 @@ class ShopifyApi:
         path = f"/admin/api/{self.shop.api_version}/graphql.json"
         wanted = {"query": document, "variables": variables}
         call = _Call("graphql", "POST", path, document=wanted)
+        # A query's price depends on the size of its page, and on nothing else that varies.
         priced = document, variables.get("first")
         bucket = self._bucket(call.kind)
         reserved = self._costs.get(priced, FIRST_GUESS)
@@ -208,6 +210,7 @@ class ShopifyApi:
         if cost.requested:
             self._costs[priced] = cost.requested
         if cost.budget:
+            # Shopify takes what was requested too, and gives back what was not needed.
             self._pacing.noted(bucket, cost.budget, unused=reserved - (cost.actual or 0))
         errors = objects(body.get("errors"))
         if "THROTTLED" in _codes(errors):
@@ -220,6 +223,7 @@ class ShopifyApi:
     def _data(self, body: Mapping[str, Any], errors: list[dict[str, Any]]) -> GraphqlAnswer:
         """What the body gives, unless it tells of an error: Shopify does so with HTTP 200."""
         data, codes = mapping(body.get("data")), _codes(errors)
+        # Fields that the token may not see are null, beside an error for each.
         denied = set(codes) == {"ACCESS_DENIED"}
         if body.get("errors") and not (denied and any(each is not None for each in data.values())):
             said = self._api.shown(errors[0].get("message") if errors else body.get("errors"))
@@ -270,6 +274,7 @@ class ShopifyApi:
 
     def _check(self, call: _Call, answer: Answer) -> None:
         """Let nothing pass but what the call asks for, in the version that it asks for."""
+        # A version that is not supported any more is answered in the oldest that is, untold.
         served = answer.headers.get("X-Shopify-API-Version")
         is_versioned = call.path.startswith("/admin/api/")
         if is_versioned and served and served != self.shop.api_version:

@@ -41,6 +41,7 @@ LONGEST_WAIT_TO_START = timedelta(hours=1)
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 
+# An app may have five of them in a store at a time, one in versions before 2026-01.
 _BUSY = {"LIMIT_REACHED", "OPERATION_IN_PROGRESS"}
 _GOING_ON = {"CREATED", "RUNNING", "CANCELING"}
 
@@ -184,6 +185,7 @@ class ShopifyBulk:
             found = mapping(data.get("bulkOperation"))
             status = found.get("status")
             if status == "COMPLETED":
+                # There is no file when there are no records.
                 url = found.get("url")
                 return _Result(
                     lines=_number(found.get("objectCount"), "objectCount"),

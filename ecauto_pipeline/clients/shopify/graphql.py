@@ -67,6 +67,7 @@ class ShopifyGraphql:
         is_window = window.since is not None or window.until is not None
         variables = {
             "query": search_text(entity, window),
+            # A range in another order than the list's is slow, up to a time-out.
             "sortKey": "UPDATED_AT" if is_window else "ID",
         }
         listing = _Listing(PAGE[entity], variables)
@@ -108,6 +109,7 @@ class ShopifyGraphql:
         number = counted.get("count")
         if not isinstance(number, int) or isinstance(number, bool):
             raise NoProof(f"Shopify does not say how many {entity} there are")
+        # A number that is not exact would be taken for records that are missing.
         return None if counted.get("precision") == "AT_LEAST" else number
 
     def ids(self, entity: Entity) -> Iterator[list[int]]:

@@ -8,12 +8,14 @@ from typing import Any, cast
 
 from ecauto_pipeline.domain.text import storable
 
+# What BIGINT and INTEGER hold. Ids have been beyond INTEGER since 2015; USDC has four letters.
 LARGEST_ID = 2**63 - 1
 LARGEST_POSITION = 2**31 - 1
 CURRENCY_LETTERS = 4
 
 _GID = re.compile(r"gid://shopify/[A-Za-z]+/([0-9]{1,19})(?:\?.*)?", re.DOTALL)
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
+# No exponent, no "NaN", no digits of other scripts: all of these Decimal would take.
 _AMOUNT = re.compile(r"-?[0-9]{1,16}(?:\.[0-9]{1,4})?")
 
 _TOO_LARGE = Decimal(10) ** 16
@@ -22,6 +24,7 @@ _TOO_LARGE = Decimal(10) ** 16
 _HEAVIEST = 1e12
 """No weight is as large; its grams must fit a column."""
 
+# REST writes the short ones, GraphQL the long ones.
 _UNITS = {
     "g": "g",
     "kg": "kg",
@@ -33,6 +36,7 @@ _UNITS = {
     "POUNDS": "lb",
 }
 
+# GraphQL has many more, such as ON_HOLD, for what REST says nothing about.
 _FULFILLMENTS = {
     "fulfilled": "fulfilled",
     "partially_fulfilled": "partial",

@@ -44,6 +44,7 @@ CUSTOMERS = EntityLayout(
         Column("tags", "tags", "tags", tags),
         Column("tax_exempt", "taxExempt", "tax_exempt", boolean),
         Column("verified_email", "verifiedEmail", "verified_email", boolean),
+        # An order changes these and the last order without touching `updated_at`.
         Column("orders_count", "numberOfOrders", "orders_count", whole),
         Column("total_spent", "amountSpent.amount", "total_spent", amount),
         Column("currency", "amountSpent.currencyCode", "currency", currency),

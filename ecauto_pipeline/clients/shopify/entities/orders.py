@@ -110,6 +110,7 @@ ORDERS = EntityLayout(
         id_column("customer_id", "customer.id", "customer.id"),
         Column("currency", "currencyCode", "currency", currency),
         Column("presentment_currency", "presentmentCurrencyCode", "presentment_currency", currency),
+        # All amounts are in the shop's currency, not in that which the customer paid in.
         Column("subtotal_price", "subtotalPriceSet.shopMoney.amount", "subtotal_price", amount),
         Column("total_price", "totalPriceSet.shopMoney.amount", "total_price", amount),
         Column("total_tax", "totalTaxSet.shopMoney.amount", "total_tax", amount),

@@ -84,6 +84,7 @@ def _branches(places: Mapping[str, At], depth: int = 0) -> tuple[_Branch, ...]:
 
 
 def _read_branches(branches: Iterable[_Branch], source: Mapping[str, Any], into: Row) -> None:
+    # The innermost loop of every sync: bound names, and no call where a test does.
     get = source.get
     for key, path, nulls, below, name, read in branches:
         value = get(key, _MISSING)
