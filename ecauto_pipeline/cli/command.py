@@ -55,12 +55,19 @@ def run_over_accounts(
         return run_job(instance, job_name, tags=partitions.account_range(known, accounts), ops=ops)
 
 
-def run_alone(job_name: str, ops: Mapping[str, Mapping[str, Any]]) -> "JobRun":
-    """Run a job that has no partitions."""
+def outcome(job_name: str, op_name: str, **config: Any) -> dict[str, Any]:
+    """Run a job of one step that has no partitions; what the step gives back.
+
+    Raises:
+        EcautoError: what ended the run.
+    """
     from ecauto_pipeline.cli.launch import run_job  # noqa: PLC0415 - imports Dagster
 
     with opened() as (_, instance):
-        return run_job(instance, job_name, ops=ops)
+        run = run_job(instance, job_name, ops={op_name: config})
+    if not run.succeeded:
+        raise run.error
+    return run.result.output_for_node(op_name)
 
 
 def values(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecauto_pipeline.cli.command import answer, json_option, opened, run_alone
+from ecauto_pipeline.cli.command import answer, json_option, opened, outcome
 from ecauto_pipeline.domain.shopify.mirror import Entity
 from ecauto_pipeline.wiring.pipeline import opened_pipeline
 
@@ -122,11 +122,7 @@ def replay(*, ids: Sequence[int], store_id: str | None, as_json: bool) -> int:
     if store_id:
         with opened_pipeline() as pipeline:
             pipeline.mirrors.store_ids(store_id)
-    config = {"ids": list(ids), "store_id": store_id}
-    run = run_alone("shopify_replay", {"replay_dead_letters": config})
-    if not run.succeeded:
-        raise run.error
-    shown = run.result.output_for_node("replay_dead_letters")
+    shown = outcome("shopify_replay", "replay_dead_letters", ids=list(ids), store_id=store_id)
     if unknown := len(set(ids)) - shown["replayed"] - shown["left"] if ids else 0:
         shown["problems"].append(f"{unknown} of these ids are no dead letters")
     lines = [f"{shown['replayed']} saved, {shown['left']} left", *shown["problems"]]

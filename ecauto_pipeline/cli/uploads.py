@@ -12,8 +12,7 @@ from ecauto_pipeline.cli.command import (
     account_option,
     answer,
     json_option,
-    opened,
-    run_alone,
+    outcome,
     run_over_accounts,
     values,
 )
@@ -51,9 +50,17 @@ def queue(context: click.Context, *, account_id: str | None, as_json: bool) -> i
 @json_option
 def queue_add(*, limit: int | None, account_id: str | None, as_json: bool) -> int:
     """Queue pending listings that never were, those that intake was told to hold included."""
-    with opened() as (pipeline, _):
-        accounts = [account.id for account in pipeline.shops.accounts(account_id)]
-        filled = pipeline.uploads.fill_queue(accounts, limit=limit, held=True)
+    with opened_pipeline() as pipeline:
+        active = [each.id for each in pipeline.shops.accounts(account_id) if each.active]
+    filled: dict[str, int] = {}
+    if active:
+        run = run_over_accounts(
+            "queue_fill", account_id, {"upload_queue": {"limit": limit, "held": True}}
+        )
+        if not run.succeeded:
+            raise run.error
+        counts = {each.partition or "": values(each.metadata) for each in run.materializations}
+        filled = {account: of["queued"] for account, of in counts.items() if of["queued"]}
     total = sum(filled.values())
     answer({"queued": total, "accounts": filled}, [f"{total} listings queued"], as_json=as_json)
     return 0
@@ -65,8 +72,7 @@ def queue_add(*, limit: int | None, account_id: str | None, as_json: bool) -> in
 def queue_retry(ids: Sequence[int], *, as_json: bool) -> int:
     """Put failed rows back, by their ids."""
     asked = set(ids)
-    with opened() as (pipeline, _):
-        count = pipeline.uploads.queue.retry(sorted(asked))
+    count = outcome("queue_retry", "retry_failed_uploads", ids=sorted(asked))["put_back"]
     lines = [f"{count} of {len(asked)} rows put back"]
     answer({"put_back": count, "asked": len(asked)}, lines, as_json=as_json)
     return 0 if count == len(asked) else 1
@@ -119,15 +125,11 @@ def review(context: click.Context, *, as_json: bool) -> int:
 @click.argument("asins", nargs=-1, required=True)
 def review_release(asins: Sequence[str]) -> int:
     """Let these be listed; failed uploads that waited for it are put back."""
-    with opened() as (pipeline, _):
-        chosen = list(dict.fromkeys(asin_from(asin) for asin in asins))
-        _known(pipeline.uploads.screenings.release(chosen))
-        count = pipeline.uploads.queue.retry_asins(chosen)
-        placed = pipeline.uploads.intake.store.placed(chosen)
-    click.echo(f"{len(chosen)} released, {count} uploads put back")
-    for asin in chosen:
-        if asin not in placed:
-            click.echo(f"{asin}: not listed yet; `ecauto add-products` takes it in now")
+    chosen = list(dict.fromkeys(asin_from(asin) for asin in asins))
+    done = outcome("review_decision", "decide_about_products", decision="release", asins=chosen)
+    click.echo(f"{len(chosen)} released, {done['put_back']} uploads put back")
+    for asin in done["not_listed"]:
+        click.echo(f"{asin}: not listed yet; `ecauto add-products` takes it in now")
     return 0
 
 
@@ -135,9 +137,8 @@ def review_release(asins: Sequence[str]) -> int:
 @click.argument("asins", nargs=-1, required=True)
 def review_refuse(asins: Sequence[str]) -> int:
     """Never list these."""
-    with opened() as (pipeline, _):
-        chosen = list(dict.fromkeys(asin_from(asin) for asin in asins))
-        _known(pipeline.uploads.screenings.refuse(chosen))
+    chosen = list(dict.fromkeys(asin_from(asin) for asin in asins))
+    outcome("review_decision", "decide_about_products", decision="refuse", asins=chosen)
     click.echo(f"{len(chosen)} refused")
     return 0
 
@@ -168,10 +169,7 @@ def add_products(
         "no_queue": no_queue,
         "dry_run": dry_run,
     }
-    run = run_alone("product_intake", {"take_in_products": config})
-    if not run.succeeded:
-        raise run.error
-    report = run.result.output_for_node("take_in_products")
+    report = outcome("product_intake", "take_in_products", **config)
     lines = report.pop("lines")
     answer(report, lines, as_json=as_json)
     return 1 if report["problems"] else 0
@@ -233,11 +231,6 @@ def review_lines(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     for row in rows:
         yield f"{row['asin']}  score {row['score']:>3}  {row['title']}"
         yield from (f"    {reason}" for reason in row["reasons"])
-
-
-def _known(unknown: Sequence[str]) -> None:
-    if unknown:
-        raise Misconfigured(f"{', '.join(unknown)}: never screened, so there is nothing to decide")
 
 
 ALL: tuple[click.Command, ...] = (add_products, queue, upload, check, review)

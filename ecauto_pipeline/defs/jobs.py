@@ -95,6 +95,18 @@ def product_intake() -> None:
     ops.take_in_products()
 
 
+@dg.job(description="Try failed uploads again.")
+def queue_retry() -> None:
+    """One step: `ecauto queue retry ID...`."""
+    ops.retry_failed_uploads()
+
+
+@dg.job(description="Let doubtful products be listed, or refuse them.")
+def review_decision() -> None:
+    """One step: `ecauto review release|refuse ASIN...`."""
+    ops.decide_about_products()
+
+
 @dg.job(description="Read records of Shopify again that could not be read when they came.")
 def shopify_replay() -> None:
     """One step: `ecauto shopify replay`."""
@@ -122,5 +134,7 @@ ALL = [
     shopify_replay,
     shopify_webhooks_merge,
     product_intake,
+    queue_retry,
+    review_decision,
     import_v1,
 ]

@@ -1,14 +1,19 @@
-"""Work that is no asset: the take-over of v1.0, intake of new products, replay of dead letters."""
+"""Work that is no asset: take-over of v1.0, intake, decisions of people, replay of dead letters."""
 
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 from pydantic import Field
 
 from ecauto_pipeline.defs.assets.amazon import POOL as AMAZON_POOL
+from ecauto_pipeline.defs.assets.consistency import SCREENINGS_KEY
 from ecauto_pipeline.defs.assets.reporting import RunLog, table
-from ecauto_pipeline.errors import RunIncomplete
+from ecauto_pipeline.defs.assets.uploads import queue_event
+from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, ensure_partitions
+from ecauto_pipeline.errors import Misconfigured, RunIncomplete
 from ecauto_pipeline.wiring.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -96,8 +101,80 @@ def _take_in(
         if not config.dry_run:
             report.write_csv(report_path(path))
     if report and not config.dry_run:
-        pipeline.uploads.fill_queue(pipeline.uploads.queue.waiting_accounts())
+        queued = pipeline.uploads.fill_queue(pipeline.uploads.queue.waiting_accounts())
+        tell_of_queued(context, pipeline, queued)
     return report
+
+
+def tell_of_queued(
+    context: dg.OpExecutionContext, pipeline: Pipeline, queued: Mapping[str, int]
+) -> None:
+    """Tell the asset `upload_queue` how many rows each account's queue has more."""
+    ensure_partitions(context.instance, BASE_ACCOUNTS, queued)
+    for account_id, count in queued.items():
+        context.log_event(queue_event(pipeline, account_id, count))
+
+
+def put_back(context: dg.OpExecutionContext, pipeline: Pipeline, retry: Callable[[], int]) -> int:
+    """Let failed rows be put back, and tell of each account that had some; how many in all."""
+
+    def failed() -> Counter[str]:
+        accounts = pipeline.shops.known_accounts()
+        queue = pipeline.uploads.queue
+        return Counter({each.id: queue.counts(each.id)["failed"] for each in accounts})
+
+    before = failed()
+    count = retry()
+    tell_of_queued(context, pipeline, before - failed())
+    return count
+
+
+class RetryConfig(dg.Config):
+    """Which rows of the queue to try again."""
+
+    ids: list[int]
+
+
+@dg.op(out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
+def retry_failed_uploads(
+    context: dg.OpExecutionContext, config: RetryConfig, pipeline: dg.ResourceParam[Pipeline]
+) -> dict[str, Any]:
+    """Put failed rows of the upload queue back, with all their retries."""
+    count = put_back(context, pipeline, lambda: pipeline.uploads.queue.retry(config.ids))
+    return {"put_back": count}
+
+
+class DecisionConfig(dg.Config):
+    """What a person decided about doubtful products."""
+
+    decision: Literal["release", "refuse"]
+    asins: list[str]
+
+
+@dg.op(out=dg.Out(dict[str, Any], io_manager_key="io_manager"))
+def decide_about_products(
+    context: dg.OpExecutionContext, config: DecisionConfig, pipeline: dg.ResourceParam[Pipeline]
+) -> dict[str, Any]:
+    """Note the decision; failed uploads of what is released are put back.
+
+    Raises:
+        Misconfigured: one was never screened; then nothing is decided about any.
+    """
+    uploads, asins = pipeline.uploads, config.asins
+    releases = config.decision == "release"
+    decide = uploads.screenings.release if releases else uploads.screenings.refuse
+    if unknown := decide(asins):
+        raise Misconfigured(f"{', '.join(unknown)}: never screened, so there is nothing to decide")
+    context.log_event(
+        dg.AssetObservation(
+            SCREENINGS_KEY, metadata={config.decision: dg.MetadataValue.json(asins)}
+        )
+    )
+    if not releases:
+        return {"put_back": 0, "not_listed": []}
+    count = put_back(context, pipeline, lambda: uploads.queue.retry_asins(asins))
+    placed = uploads.intake.store.placed(asins)
+    return {"put_back": count, "not_listed": [asin for asin in asins if asin not in placed]}
 
 
 class ReplayConfig(dg.Config):

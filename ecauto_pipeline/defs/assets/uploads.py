@@ -19,6 +19,13 @@ QUEUE_KEY = dg.AssetKey("upload_queue")
 UPLOADS_KEY = dg.AssetKey("uploads")
 
 
+class FillConfig(dg.Config):
+    """How many listings are queued, of all accounts together, and whether those on hold are."""
+
+    limit: int | None = None
+    held: bool = False
+
+
 class UploadConfig(dg.Config):
     """How much is uploaded, and whether the hour and the schedule matter."""
 
@@ -37,11 +44,11 @@ class UploadConfig(dg.Config):
     metadata={"dagster/table_name": "upload_queue"},
 )
 def upload_queue(
-    context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
+    context: dg.AssetExecutionContext, config: FillConfig, pipeline: dg.ResourceParam[Pipeline]
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Queue what was never queued."""
     accounts = active_accounts(context, pipeline)
-    filled = pipeline.uploads.fill_queue(accounts)
+    filled = pipeline.uploads.fill_queue(accounts, limit=config.limit, held=config.held)
     for account_id in accounts:
         context.log_event(queue_event(pipeline, account_id, filled.get(account_id, 0)))
     yield from ()

@@ -191,3 +191,27 @@ def test_a_worker_that_cannot_start_is_told_of_for_each_account(
     assert "prohibited.toml" in sentence
     assert sandbox.calls(ADD) == 0
     assert runs.materialized("uploads") == set(ACCOUNTS)
+
+
+def test_a_retry_tells_the_queue_of_each_account_that_had_failed_rows(
+    runs: Runs, pipeline: Pipeline
+) -> None:
+    fill(runs)
+    mine = upload_queue.c.account_id == FIRST
+    with pipeline.engine.begin() as connection:
+        ids = list(connection.execute(sa.select(upload_queue.c.id).where(mine)).scalars())[:2]
+        failed = sa.update(upload_queue).where(upload_queue.c.id.in_(ids))
+        connection.execute(failed.values(status="failed"))
+    result = runs.run("queue_retry", retry_failed_uploads={"ids": ids})
+    assert result.success
+    assert result.output_for_node("retry_failed_uploads") == {"put_back": 2}
+    [(account, of)] = runs.metadata(result, "upload_queue").items()
+    assert (account, of["queued"], of["failed"]) == (FIRST, 2, 0)
+
+
+def test_a_decision_about_a_product_that_was_never_screened_is_refused(runs: Runs) -> None:
+    decision = {"decision": "refuse", "asins": ["B000000000"]}
+    result = runs.run("review_decision", decide_about_products=decision)
+    assert failure(result) == "B000000000: never screened, so there is nothing to decide"
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        runs.run("review_decision", decide_about_products=decision | {"decision": "perhaps"})
