@@ -62,7 +62,6 @@ def _listed(layout: ChildLayout, shape: Shape, found: object) -> tuple[list[dict
         return bodies, layout.most_in_body is None or len(bodies) < layout.most_in_body
     connection = json_object(found, layout.connection)
     nodes = json_objects(connection.get("nodes"), f"{layout.connection}.nodes")
-    # A list that was put together by us, or in a bulk file, has no further page.
     if "pageInfo" not in connection:
         return nodes, True
     page_info = json_object(connection["pageInfo"], f"{layout.connection}.pageInfo")
