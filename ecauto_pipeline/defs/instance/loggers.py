@@ -28,26 +28,22 @@ class PeopleHandler(logging.StreamHandler):  # pyright: ignore[reportMissingType
         message = str(meta.get("orig_message") or record.getMessage())
         match = _ADVANCED.fullmatch(message) if self.stream.isatty() else None
         if match:
-            self._show_bar(match)
+            # A bar is drawn over itself until it is full.
+            done, total = int(match["done"]), int(match["total"])
+            filled = BAR_WIDTH * done // max(total, 1)
+            bar = "#" * filled + "." * (BAR_WIDTH - filled)
+            end = "\n" if done == total else ""
+            self.stream.write(f"\r{match['what']} [{bar}] {done}/{total}{end}")
+            self._bar_shown = done != total
         else:
-            self._show_line(message)
+            start = "\n" if self._bar_shown else ""
+            self._bar_shown = False
+            self.stream.write(f"{start}{message}\n")
         self.flush()
 
-    def _show_bar(self, match: re.Match[str]) -> None:
-        done, total = int(match["done"]), int(match["total"])
-        filled = BAR_WIDTH * done // max(total, 1)
-        bar = "#" * filled + "." * (BAR_WIDTH - filled)
-        end = "\n" if done == total else ""
-        self.stream.write(f"\r{match['what']} [{bar}] {done}/{total}{end}")
-        self._bar_shown = done != total
 
-    def _show_line(self, message: str) -> None:
-        start = "\n" if self._bar_shown else ""
-        self._bar_shown = False
-        self.stream.write(f"{start}{message}\n")
-
-
-def _people_logger(_context: dg.InitLoggerContext) -> logging.Logger:
+@dg.logger(config_schema=None, description="Plain lines, or a progress bar, on stderr.")
+def people_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     """The logger, afresh for each run."""
     logger = logging.getLogger("ecauto.people")
     logger.setLevel(logging.INFO)
@@ -56,9 +52,4 @@ def _people_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
-ALL = {
-    "console": colored_console_logger,
-    PEOPLE: dg.LoggerDefinition(
-        _people_logger, description="Plain lines, or a progress bar, on stderr."
-    ),
-}
+ALL = {"console": colored_console_logger, PEOPLE: people_logger}
