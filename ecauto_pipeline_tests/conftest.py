@@ -13,8 +13,6 @@ from ecauto_pipeline_tests.children import adopt_orphans, end_strays
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.postgres import PostgresServer, postgres_server
 
-TEMPLATE = "migrated"
-
 # How long an example takes tells of the machine only.
 settings.register_profile("anywhere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anywhere")
@@ -48,14 +46,6 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def migrated_postgres(postgres: PostgresServer) -> PostgresServer:
-    """The server, with a migrated database to copy."""
-    engine = sa.create_engine(postgres.make(TEMPLATE), poolclass=sa.NullPool)
-    migrate.upgrade(engine)
-    return postgres
-
-
-@pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated file to copy."""
     path = tmp_path_factory.mktemp("sqlite") / "migrated.sqlite"
@@ -77,7 +67,7 @@ def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
     if backend == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
     else:
-        with request.getfixturevalue("postgres").database() as url:
+        with request.getfixturevalue("postgres").empty_database() as url:
             yield url.render_as_string(hide_password=False)
 
 
@@ -89,7 +79,7 @@ def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
         yield f"sqlite:///{path}"
     else:
-        with request.getfixturevalue("migrated_postgres").database(TEMPLATE) as url:
+        with request.getfixturevalue("postgres").migrated_database() as url:
             yield url.render_as_string(hide_password=False)
 
 

@@ -355,7 +355,7 @@ def database_of(kind: str, folder: Path) -> Generator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'chaos.sqlite'}"
         return
-    with postgres_server() as server, server.database() as url:
+    with postgres_server() as server, server.empty_database() as url:
         yield url.render_as_string(hide_password=False)
 
 

@@ -381,7 +381,7 @@ def test_the_sandbox_tells_how_to_use_it(template: Program, tmp_path: Path) -> N
 @pytest.fixture
 def plain_postgres_url(postgres: PostgresServer) -> Iterator[str]:
     """An empty database, as people write its address."""
-    with postgres.database() as url:
+    with postgres.empty_database() as url:
         yield url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 

@@ -243,7 +243,7 @@ def test_what_was_killed_half_way_is_made_up_by_the_next_sync(tmp_path: Path) ->
 @pytest.fixture
 def plain_postgres_url(postgres: PostgresServer) -> Iterator[str]:
     """An empty database, as people write its address."""
-    with postgres.database() as url:
+    with postgres.empty_database() as url:
         yield url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 

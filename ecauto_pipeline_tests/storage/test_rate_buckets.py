@@ -13,27 +13,15 @@ from ecauto_pipeline.storage.rate_buckets import CLOCK_SLACK_SECONDS, RateBucket
 from ecauto_pipeline.storage.tables import rate_buckets
 from ecauto_pipeline_tests.children import at_once
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
+from ecauto_pipeline_tests.postgres import with_frozen_clock
 
 HOUR = timedelta(hours=1)
-
-FREEZING = f"""
-CREATE SCHEMA frozen;
-CREATE FUNCTION frozen.clock_timestamp() RETURNS timestamptz LANGUAGE sql IMMUTABLE
-    AS $$ SELECT timestamptz '{MIDDAY}' $$;
-ALTER DATABASE {{database}} SET search_path = frozen, pg_catalog, public
-"""
-"""So that PostgreSQL finds this function before its own."""
 
 
 @pytest.fixture
 def frozen_url(url: str) -> str:
-    """The address of a database whose own clock stands still, at midday."""
-    if url.startswith("postgresql"):
-        engine = sa.create_engine(url, poolclass=sa.NullPool)
-        with engine.begin() as connection:
-            for statement in FREEZING.format(database=engine.url.database).split(";"):
-                connection.exec_driver_sql(statement)
-    return url
+    """The address of a database whose own clock stands still, too."""
+    return with_frozen_clock(url)
 
 
 @pytest.fixture
