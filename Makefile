@@ -3,9 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A file's tests share what takes long to make, so they stay together; the longest files come first.
+TESTS := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: run dev test lint bench chaos setup setup-dev lock clean
+.PHONY: run dev test test-quick test-busy lint bench chaos setup setup-dev lock clean
 
 run: setup
 	@$(BIN)/ecauto run
@@ -14,7 +16,15 @@ dev: setup
 	@$(BIN)/ecauto dev
 
 test: setup-dev
-	@$(BIN)/python -m pytest
+	@$(TESTS)
+
+# Without what takes long: Dagster's UI, storms, processes of their own.
+test-quick: setup-dev
+	@$(TESTS) -m "not ui and not chaos and not process"
+
+# Nothing may depend on how fast the machine is.
+test-busy: setup-dev
+	@$(BIN)/python -m ecauto_pipeline_tests.busy 8 $(TESTS)
 
 lint: setup-dev
 	@$(BIN)/ruff format --check .

@@ -112,8 +112,9 @@ def working(*processes: BaseProcess) -> Generator[None]:
     finally:
         for process in processes:
             if process.pid is not None:
-                process.kill()
-                process.join()
+                if process.is_alive():
+                    process.kill()
+                    process.join()
                 del _known[process.pid]
 
 

@@ -13,6 +13,9 @@ from ecauto_pipeline_tests.children import adopt_orphans, end_strays
 from ecauto_pipeline_tests.fakes import FakeClock
 from ecauto_pipeline_tests.postgres import PostgresServer, postgres_server
 
+LONG = ("ui", "process", "chaos")
+"""Markers of tests that take long, longest first."""
+
 # How long an example takes tells of the machine only.
 settings.register_profile("anywhere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anywhere")
@@ -20,6 +23,15 @@ settings.load_profile("anywhere")
 
 def pytest_sessionstart() -> None:
     adopt_orphans()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the longest tests come first, so that no worker is left with one at the end."""
+    longest: dict[Path, int] = {}
+    for item in items:
+        ranks = [rank for rank, name in enumerate(LONG) if item.get_closest_marker(name)]
+        longest[item.path] = min([*ranks, longest.get(item.path, len(LONG))])
+    items.sort(key=lambda item: longest[item.path])
 
 
 @pytest.hookimpl(wrapper=True)

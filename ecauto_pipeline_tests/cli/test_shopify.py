@@ -41,6 +41,8 @@ from ecauto_pipeline_tests.postgres import PostgresServer
 from ecauto_pipeline_tests.program import WRONG_TOKEN, Gate, Program, stores_setting
 from ecauto_pipeline_tests.sync.shopify.rig import MirrorRig
 
+pytestmark = pytest.mark.process
+
 FIRST, SECOND = STORES
 
 DAY = today() - timedelta(days=20)

@@ -22,6 +22,8 @@ from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import Sandbox, demo_sandbox
 from ecauto_pipeline_tests.program import Program
 
+pytestmark = pytest.mark.process
+
 ASINS = 60
 """So many does version 1.0 have."""
 

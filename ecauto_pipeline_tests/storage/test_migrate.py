@@ -62,6 +62,7 @@ def upgrade(url: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.process
 def test_two_processes_may_upgrade_at_once(empty_url: str) -> None:
     at_once(2, upgrade, empty_url)
     engine = database.open_engine(empty_url)

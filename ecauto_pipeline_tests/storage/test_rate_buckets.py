@@ -344,6 +344,7 @@ def take_turns(url: str, count: int) -> list[float]:
     return turns
 
 
+@pytest.mark.process
 def test_processes_share_a_bucket(frozen_url: str, buckets: RateBuckets) -> None:
     buckets.configure("a", per_second=0.5, burst=10)
     reports = at_once(3, take_turns, frozen_url, 60)
@@ -377,6 +378,7 @@ def take_window(url: str, limit: int) -> int:
     return taken
 
 
+@pytest.mark.process
 def test_processes_never_exceed_a_window(url: str, engine: sa.Engine) -> None:
     assert sum(at_once(4, take_window, url, 100)) == 100
     assert RateWindows(engine, FakeClock()).used("a", MIDDAY) == 100

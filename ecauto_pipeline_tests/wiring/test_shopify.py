@@ -9,6 +9,8 @@ from ecauto_pipeline_tests.children import run
 PROGRAM = """
 import sys
 import ecauto_pipeline.wiring.shopify
+
+pytestmark = pytest.mark.process
 print(*sys.modules)
 """
 

@@ -141,6 +141,7 @@ def test_a_token_that_another_process_refreshed_is_taken_over(rig: Rig, sandbox:
     assert sandbox.calls(TOKEN) == 2
 
 
+@pytest.mark.process
 def test_processes_that_refresh_at_once_send_one_refresh(engine: sa.Engine, url: str) -> None:
     with Sandbox(World(count=1), (SEED,)) as sandbox:
         at_once(3, refresh_and_use, url, sandbox.url)

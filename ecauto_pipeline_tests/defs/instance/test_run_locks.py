@@ -49,6 +49,8 @@ HOLD = """
 import sys
 from types import SimpleNamespace
 from ecauto_pipeline.defs.instance.run_locks import held_run_lock
+
+pytestmark = pytest.mark.process
 instance = SimpleNamespace(is_ephemeral=False, root_directory=sys.argv[1])
 with held_run_lock(instance, sys.argv[2]):
     print("held", flush=True)

@@ -602,6 +602,7 @@ def real_shop(url: str, tmp_path: Path) -> Iterator[UploadRig]:
         yield rig
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("fenced", "status", "made"), [(True, -signal.SIGALRM, 0), (False, 0, 1)])
 def test_a_process_stopped_past_its_lease_is_ended_before_it_sends(
     real_shop: UploadRig, *, fenced: bool, status: int, made: int
