@@ -9,6 +9,7 @@ EcautoError
 │   ├── NotServed            the server says that it serves nobody now (HTTP 503)
 │   ├── Throttled            the quota is used up (HTTP 429)
 │   └── NoProof              an answer came, but it proves nothing (HTML, empty, cut off)
+│       └── Implausible      a shop shows nothing of what we have listed there
 ├── Deferred                 do the rest later, without counting it as failed
 ├── Rejected                 the request was understood and refused; the same request fails again
 │   └── ItemGone             the item is not on the shop any more
@@ -58,6 +59,14 @@ class Throttled(Unavailable):
 
 class NoProof(Unavailable):
     """An answer that is not proof: an error page, an empty body, truncated or unexpected JSON."""
+
+
+class Implausible(NoProof):
+    """A shop that was read whole and cannot be ours as it was; `shown` is how many items it had."""
+
+    def __init__(self, message: str, shown: int) -> None:
+        super().__init__(message)
+        self.shown = shown
 
 
 class Deferred(EcautoError):

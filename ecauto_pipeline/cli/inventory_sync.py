@@ -18,7 +18,7 @@ from ecauto_pipeline.defs.partitions import (
 from ecauto_pipeline.defs.sensors import watermarks
 from ecauto_pipeline.domain.amazon.facts import Fact
 from ecauto_pipeline.domain.amazon.freshness import Scope
-from ecauto_pipeline.domain.base_shop.changes import Kind
+from ecauto_pipeline.domain.shops.changes import Kind
 from ecauto_pipeline.errors import Misconfigured
 from ecauto_pipeline.wiring.pipeline import Pipeline
 

@@ -9,8 +9,8 @@ from ecauto_pipeline.defs.assets.consistency import CONSISTENCY_KEY, SCREENINGS_
 from ecauto_pipeline.defs.assets.shopify import KEYS as SHOPIFY_KEYS
 from ecauto_pipeline.defs.assets.uploads import QUEUE_KEY, UPLOADS_KEY
 from ecauto_pipeline.domain.amazon.facts import Fact
-from ecauto_pipeline.domain.base_shop.changes import Kind
 from ecauto_pipeline.domain.shopify.mirror import Entity
+from ecauto_pipeline.domain.shops.changes import Kind
 
 price_refresh = dg.define_asset_job(
     "price_refresh",

@@ -42,7 +42,7 @@ def main(*, account_id: str, limit: int | None, now: bool) -> None:
             results={str(result): count for result, count in report.results.items()},
             notes=report.notes,
             stopped=report.stopped,
-            calls=dict(uploader.client.calls),
+            calls=dict(uploader.shop.calls),
         )
         if report.needs_a_person:
             _say("stopped", reason=report.stopped)

@@ -233,8 +233,8 @@ screenings = sa.Table(
 account_configs = sa.Table(
     "account_configs",
     metadata,
+    sa.Column("platform", sa.String(20), primary_key=True),
     sa.Column("id", sa.String(100), primary_key=True),
-    sa.Column("platform", sa.String(20), nullable=False),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
     sa.Column("category_filter", sa.JSON(none_as_null=True)),
     sa.Column("daily_upload_limit", sa.Integer, nullable=False, server_default="1000"),
@@ -264,6 +264,7 @@ ebay_listing_metadata = sa.Table(
 account_tokens = sa.Table(
     "account_tokens",
     metadata,
+    sa.Column("platform", sa.String(20), primary_key=True),
     sa.Column("account_id", sa.String(100), primary_key=True),
     sa.Column("access_token", sa.Text, comment="encrypted when ECAUTO_SECRET_KEY is set"),
     sa.Column("refresh_token", sa.Text, comment="single use; likewise encrypted"),
@@ -282,6 +283,7 @@ account_tokens = sa.Table(
 account_checks = sa.Table(
     "account_checks",
     metadata,
+    sa.Column("platform", sa.String(20), primary_key=True),
     sa.Column("account_id", sa.String(100), primary_key=True),
     sa.Column("checked_at", UtcDateTime, nullable=False, comment="when the shop was read whole"),
 )
@@ -291,6 +293,7 @@ decisions = sa.Table(
     metadata,
     sa.Column("id", BigId, primary_key=True),
     sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("platform", sa.String(20), nullable=False, server_default="base"),
     sa.Column("account_id", sa.String(100), nullable=False),
     sa.Column("listing_id", BigId, sa.ForeignKey("listings.id"), nullable=False),
     sa.Column("asin", sa.String(10), nullable=False),
@@ -310,9 +313,11 @@ decisions = sa.Table(
     sa.Index("ix_decisions_run_id", "run_id"),
 )
 
-base_items = sa.Table(
-    "base_items",
+# `base_items`, which readers know, is a view of BASE's.
+shop_items = sa.Table(
+    "shop_items",
     metadata,
+    sa.Column("platform", sa.String(20), primary_key=True),
     sa.Column("account_id", sa.String(100), primary_key=True),
     sa.Column("item_id", sa.String(64), primary_key=True),
     sa.Column("identifier", sa.Text),

@@ -25,11 +25,14 @@ from ecauto_pipeline.domain.v1.settings_files import (
 )
 from ecauto_pipeline.errors import Misconfigured
 from ecauto_pipeline.settings.model import PricingSettings
-from ecauto_pipeline.storage.base_shop.accounts import PLATFORM, AccountStore
+from ecauto_pipeline.storage.base_shop.accounts import AccountStore
 from ecauto_pipeline.storage.v1 import ecauto_toml
 from ecauto_pipeline.storage.v1.additions import ImportStore, ImportTransaction
 from ecauto_pipeline.storage.v1.database import Row, V1Database, open_v1_database
 from ecauto_pipeline.storage.v1.folder import V1Folder, read_v1_folder
+
+BASE = "base"
+"""v1.0's word for BASE, and what it meant where it said nothing."""
 
 _ROUNDING = (
     "v1.0 cut prices off where this program rounds them: a price may differ by one step of"
@@ -124,13 +127,13 @@ def _found_accounts(folder: V1Folder, rows: list[Row], report: ImportReport) -> 
             continue
         seen.add(label)
         table.found += 1
-        platform = raw.get("platform") or PLATFORM
+        platform = raw.get("platform") or BASE
         try:
             found = account_from(raw)
         except ValueError as error:
             table.leave_out(label, str(error))
             continue
-        if platform == PLATFORM:
+        if platform == BASE:
             yield found
         else:
             table.leave_out(label, f"an account of {platform}; only BASE accounts are kept")

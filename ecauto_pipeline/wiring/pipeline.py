@@ -9,10 +9,11 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ecauto_pipeline.clock import Clock, SystemClock
 from ecauto_pipeline.settings.model import Settings, load_settings
+from ecauto_pipeline.wiring.marketplaces import BASE, Marketplace, ShopsT_co
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -22,8 +23,40 @@ if TYPE_CHECKING:
     from ecauto_pipeline.storage.uploads.attempts import Checkpoint
     from ecauto_pipeline.wiring.amazon import Amazon
     from ecauto_pipeline.wiring.base_shop import BaseShops
+    from ecauto_pipeline.wiring.opened import Opened
     from ecauto_pipeline.wiring.shopify import Mirrors
+    from ecauto_pipeline.wiring.shops import Shops
     from ecauto_pipeline.wiring.uploads import Uploads
+
+ShopsT = TypeVar("ShopsT", bound="Shops")
+
+
+class Rooms(Generic[ShopsT_co]):
+    """What is opened for one marketplace."""
+
+    def __init__(
+        self,
+        marketplace: Marketplace[ShopsT_co],
+        pipeline: "Pipeline",
+        opened: "Opened",
+        checkpoint: "Checkpoint",
+    ) -> None:
+        self._marketplace = marketplace
+        self._pipeline = pipeline
+        self._opened = opened
+        self._checkpoint = checkpoint
+
+    @cached_property
+    def shops(self) -> ShopsT_co:
+        """The shops, and what is written to them."""
+        return self._marketplace.open(self._opened)
+
+    @cached_property
+    def uploads(self) -> "Uploads":
+        """From ASINs to published listings."""
+        from ecauto_pipeline.wiring.uploads import Uploads  # noqa: PLC0415 - see above
+
+        return Uploads(self._opened, self._pipeline.amazon, self.shops, self._checkpoint)
 
 
 class Pipeline:
@@ -43,6 +76,7 @@ class Pipeline:
 
         self._opened = Opened(read_settings, clock or SystemClock())
         self._checkpoint = checkpoint
+        self._marketplaces: dict[str, Rooms[Shops]] = {}
 
     def close(self) -> None:
         """Close all connections."""
@@ -79,19 +113,22 @@ class Pipeline:
 
         return Amazon(self._opened)
 
-    @cached_property
+    def marketplace(self, marketplace: Marketplace[ShopsT]) -> "Rooms[ShopsT]":
+        """The rooms of a marketplace on which we list."""
+        if marketplace.name not in self._marketplaces:
+            rooms = Rooms(marketplace, self, self._opened, self._checkpoint)
+            self._marketplaces[marketplace.name] = rooms
+        return cast("Rooms[ShopsT]", self._marketplaces[marketplace.name])
+
+    @property
     def shops(self) -> "BaseShops":
         """The BASE shops, and what is written to them."""
-        from ecauto_pipeline.wiring.base_shop import BaseShops  # noqa: PLC0415 - see above
+        return self.marketplace(BASE).shops
 
-        return BaseShops(self._opened)
-
-    @cached_property
+    @property
     def uploads(self) -> "Uploads":
-        """From ASINs to published listings."""
-        from ecauto_pipeline.wiring.uploads import Uploads  # noqa: PLC0415 - see above
-
-        return Uploads(self._opened, self.amazon, self.shops, self._checkpoint)
+        """From ASINs to listings published on BASE."""
+        return self.marketplace(BASE).uploads
 
     @cached_property
     def mirrors(self) -> "Mirrors":

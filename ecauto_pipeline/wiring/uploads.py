@@ -16,6 +16,7 @@ from ecauto_pipeline.sync.screening import Screener
 from ecauto_pipeline.sync.uploads.consistency import (
     ConsistencyCheck,
     ConsistencyReport,
+    ShopReading,
     adopt_before_uploading,
 )
 from ecauto_pipeline.sync.uploads.intake import Intake
@@ -24,26 +25,27 @@ from ecauto_pipeline.sync.uploads.queue import fill_queue
 from ecauto_pipeline.sync.uploads.screened import accepted
 from ecauto_pipeline.sync.uploads.uploader import Fence, Uploader
 from ecauto_pipeline.wiring.amazon import Amazon
-from ecauto_pipeline.wiring.base_shop import BaseShops
 from ecauto_pipeline.wiring.opened import Opened
+from ecauto_pipeline.wiring.shops import Shops
 
 UPLOAD_SHARE = 0.9
 """Of an account's calls an hour, so much may go into uploads; prices and stock have the rest."""
 
 
 class Uploads:
-    """Intake, queue, uploads and the consistency check of the BASE shops.
+    """Intake, queue, uploads and the consistency check of a marketplace's shops.
 
     `checkpoint` hears of each boundary between the statements of an upload.
     """
 
     def __init__(
-        self, opened: Opened, amazon: Amazon, shops: BaseShops, checkpoint: Checkpoint
+        self, opened: Opened, amazon: Amazon, shops: Shops, checkpoint: Checkpoint
     ) -> None:
         self._opened = opened
         self._settings = opened.settings
         self._amazon = amazon
         self._shops = shops
+        self._platform = shops.marketplace.name
         self._checkpoint = checkpoint
 
     @cached_property
@@ -58,7 +60,7 @@ class Uploads:
             max_retries=upload.max_retries,
             from_hour=upload.from_hour,
             to_hour=upload.to_hour,
-            call_timeout=self._settings.base.timeout,
+            call_timeout=self._shops.call_timeout,
         )
 
     @cached_property
@@ -84,17 +86,18 @@ class Uploads:
     def intake(self) -> Intake:
         """Takes new products in."""
         return Intake(
-            IntakeStore(self._opened.engine, self._opened.clock),
+            IntakeStore(self._opened.engine, self._opened.clock, self._platform),
             self._amazon.refresher,
             self.screener,
             self._shops.known_accounts(),
+            self._shops.marketplace.accounts_setting,
             self._opened.clock,
         )
 
     @cached_property
     def queue(self) -> UploadQueue:
         """The upload queue as a whole."""
-        return UploadQueue(self._opened.engine, self._opened.clock)
+        return UploadQueue(self._opened.engine, self._opened.clock, self._platform)
 
     def fill_queue(
         self, account_ids: Collection[str], *, limit: int | None = None, held: bool = False
@@ -108,7 +111,9 @@ class Uploads:
     @cached_property
     def attempts(self) -> UploadAttempts:
         """What workers do to the queue's rows."""
-        return UploadAttempts(self._opened.engine, self._opened.clock, self.rules, self._checkpoint)
+        return UploadAttempts(
+            self._opened.engine, self._opened.clock, self._platform, self.rules, self._checkpoint
+        )
 
     def resolve_unknown(self, account_id: str) -> LookupReport:
         """Find out what became of the account's uploads whose answers were lost."""
@@ -120,7 +125,7 @@ class Uploads:
         return Uploader(
             queue=self.queue,
             attempts=self.attempts,
-            client=self._shops.client(account_id, share=UPLOAD_SHARE),
+            shop=self._shops.client(account_id, share=UPLOAD_SHARE),
             clock=self._opened.clock,
             rules=self.rules,
             price_rule=self._shops.price_rule,
@@ -132,8 +137,18 @@ class Uploads:
     @cached_property
     def consistency(self) -> ConsistencyCheck:
         """Compares listings, queue and shops."""
-        store = ConsistencyStore(self._opened.engine, self._opened.clock)
+        store = ConsistencyStore(self._opened.engine, self._opened.clock, self._platform)
         return ConsistencyCheck(store, self.attempts, self.rules, self._opened.clock)
+
+    def read_shop(self, account_id: str, progress: Progress) -> ShopReading:
+        """Read the account's shop whole, compare, and keep what it showed.
+
+        Raises:
+            Implausible: it shows nothing of what we have listed there.
+            EcautoError: it cannot be read.
+        """
+        client = self._shops.client(account_id, progress.waiting)
+        return self.consistency.read_shop(account_id, client)
 
     def check_account(
         self, account_id: str, progress: Progress, *, run_id: str, fix: bool

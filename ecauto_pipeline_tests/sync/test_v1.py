@@ -62,7 +62,7 @@ class Takeover:
     def __init__(self, engine: sa.Engine, clock: FakeClock, folder: Path) -> None:
         self.engine = engine
         self.clock = clock
-        self.accounts = AccountStore(engine, Cipher("a passphrase"), clock)
+        self.accounts = AccountStore(engine, Cipher("a passphrase"), clock, "base")
         self.toml_file = folder / "data" / "ecauto.toml"
 
     def run(self, source: V1Installation | Path, *, dry_run: bool = False) -> ImportReport:

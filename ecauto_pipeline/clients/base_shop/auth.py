@@ -15,7 +15,8 @@ from urllib.parse import urlencode
 from ecauto_pipeline.clients.access_tokens import RENEW_BEFORE, granted, with_credentials
 from ecauto_pipeline.clients.http import Answer, JsonApi
 from ecauto_pipeline.clock import Clock
-from ecauto_pipeline.domain.base_shop.accounts import Account, AccountState, Shop, Tokens
+from ecauto_pipeline.domain.base_shop.accounts import AccountState, Shop, Tokens
+from ecauto_pipeline.domain.shops.accounts import Account
 from ecauto_pipeline.errors import (
     AccountStopped,
     CredentialsRejected,

@@ -2,28 +2,35 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol, TypeVar, cast
+from itertools import islice
+from typing import Any, Protocol, TypeVar, cast
 
 from ecauto_pipeline.clients.base_shop.auth import (
     BaseTokens,
-    Refusal,
     TokenRefused,
     Verdict,
     refusal,
     shop_from,
 )
-from ecauto_pipeline.clients.http import Answer, JsonApi, retrying
+from ecauto_pipeline.clients.http import JsonApi, retrying
 from ecauto_pipeline.clients.rate_limit import Pacer, Turn
 from ecauto_pipeline.clock import JAPAN, Clock
-from ecauto_pipeline.domain.base_shop.accounts import Account, Shop
-from ecauto_pipeline.domain.base_shop.changes import Item, NewItem
-from ecauto_pipeline.errors import Deferred, EcautoError, NoProof, Rejected, Throttled
+from ecauto_pipeline.domain.base_shop.accounts import Shop
+from ecauto_pipeline.domain.shops.accounts import Account
+from ecauto_pipeline.domain.shops.changes import Item, NewItem
+from ecauto_pipeline.errors import Deferred, NoProof, Rejected, Throttled
 
 PAGE_ITEMS = 100
 """The most that BASE gives at once."""
+
+RECENT_ITEMS = 5 * PAGE_ITEMS
+"""How far a look for new items goes back, unless it is thorough."""
+
+LARGEST = 2**63 - 1
+"""Ids have been nine digits long; more than this no database of ours holds."""
 
 CALLS_PER_DAY = 100_000
 
@@ -156,6 +163,9 @@ class BaseShopClient:
     No call is made, or waits for its turn, after `until`.
     """
 
+    label = "BASE"
+    max_images = 20
+
     def __init__(
         self,
         api: JsonApi,
@@ -178,17 +188,14 @@ class BaseShopClient:
         """Count one upload of the account's day; False: its daily limit is reached."""
         return self._budget.take_upload()
 
-    def items(
-        self,
-        order: Literal["list_order", "created", "modified"] = "list_order",
-        sort: Literal["asc", "desc"] = "asc",
-    ) -> Iterator[Item]:
+    def items(self, *, newest_first: bool = False) -> Iterator[Item]:
         """Every item of the shop once, hidden ones too.
 
         Raises:
             NoProof: an answer is no listing, or the listing does not come to an end.
         """
         seen: set[str] = set()
+        order, sort = ("created", "desc") if newest_first else ("list_order", "asc")
         query = {"order": order, "sort": sort, "limit": str(PAGE_ITEMS), "max_image_no": "1"}
         offset = 0
         while True:
@@ -212,6 +219,15 @@ class BaseShopClient:
         _check(item_id)
         call = _Call("items/detail", f"items/detail/{item_id}")
         return self._call(call, lambda body: _the_item(body, item_id))
+
+    def look_up(self, identifiers: Collection[str], *, thorough: bool) -> list[Item]:
+        """The items that carry one of these identifiers, hidden ones too, the newest first.
+
+        Unless it is `thorough`, only the newest ones are looked at.
+        """
+        # BASE's search knows neither identifiers nor, for up to an hour, new items.
+        newest = islice(self.items(newest_first=True), None if thorough else RECENT_ITEMS)
+        return [item for item in newest if item.identifier in identifiers]
 
     def edit(
         self,
@@ -300,31 +316,22 @@ class BaseShopClient:
             call.before_send()
         self.calls[call.operation] += 1
         sent_at = self._clock.now()
-        answer = self._sent(call, token, turn)
-        self._budget.answered(turn, sent_at)
-        refused = refusal(answer, self._api)
-        if refused is None:
-            self._tokens.accepted()
-            return answer.object()
-        raise self._error_for(refused, token, sent_at)
-
-    def _sent(self, call: _Call, token: str, turn: Turn) -> Answer:
-        method = "GET" if call.form is None else "POST"
+        method, path = "GET" if call.form is None else "POST", f"/1/{call.path}"
         try:
-            return self._api.send(
-                method, f"/1/{call.path}", query=call.query, form=call.form, token=token
-            )
+            answer = self._api.send(method, path, query=call.query, form=call.form, token=token)
         except Throttled as throttled:
             self._budget.throttled(turn, throttled.retry_after)
             raise
-
-    def _error_for(self, refused: Refusal, token: str, sent_at: datetime) -> EcautoError:
-        if refused.verdict is Verdict.TOKEN:
-            return TokenRefused(f"BASE refuses its access token ({refused.said})", token)
+        self._budget.answered(turn, sent_at)
+        refused = refusal(answer, self._api)
+        if refused and refused.verdict is Verdict.TOKEN:
+            raise TokenRefused(f"BASE refuses its access token ({refused.said})", token)
         self._tokens.accepted()
-        if refused.verdict is Verdict.LIMIT:
-            return self._budget.exhausted(refused.code, sent_at)
-        return self._tokens.error_for(refused)
+        if refused and refused.verdict is Verdict.LIMIT:
+            raise self._budget.exhausted(refused.code, sent_at)
+        if refused:
+            raise self._tokens.error_for(refused)
+        return answer.object()
 
 
 def item_from(node: Mapping[str, Any]) -> Item:
@@ -336,6 +343,11 @@ def item_from(node: Mapping[str, Any]) -> Item:
     identifier, visible = node.get("identifier"), _whole(node, "visible")
     if visible not in {0, 1}:
         raise NoProof(f"BASE gives an item with visible {visible}")
+    modified = node.get("modified")
+    try:
+        modified_at = datetime.fromtimestamp(modified, UTC) if isinstance(modified, int) else None
+    except (OverflowError, ValueError, OSError):
+        modified_at = None  # nothing depends on it
     return Item(
         item_id=str(_whole(node, "item_id")),
         identifier=str(identifier) if identifier else None,
@@ -343,7 +355,7 @@ def item_from(node: Mapping[str, Any]) -> Item:
         price_jpy=_whole(node, "price"),
         stock=_whole(node, "stock"),
         visible=visible == 1,
-        modified_at=_moment(node.get("modified")),
+        modified_at=modified_at,
     )
 
 
@@ -371,19 +383,10 @@ def _whole(node: Mapping[str, Any], name: str) -> int:
     """A whole number; BASE's own clients have met them as text, too."""
     value = node.get(name)
     if isinstance(value, str) and value.isascii() and value.isdecimal():
-        return int(value)
-    if not isinstance(value, int):
+        value = int(value) if len(value) <= len(str(LARGEST)) else None
+    if not isinstance(value, int) or abs(value) > LARGEST:
         raise NoProof(f"BASE gives an item without a whole number as {name}")
     return int(value)
-
-
-def _moment(value: object) -> datetime | None:
-    if not isinstance(value, int):
-        return None
-    try:
-        return datetime.fromtimestamp(value, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
 
 
 def _check(item_id: str) -> None:

@@ -1,7 +1,8 @@
 """The BASE shops: what they have, and the prices and visibility written to them."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -11,10 +12,15 @@ from ecauto_pipeline.defs.assets.amazon import FACT_KEYS
 from ecauto_pipeline.defs.assets.reporting import RunLog, table
 from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, SINGLE_RUN
 from ecauto_pipeline.domain.amazon.facts import Fact
-from ecauto_pipeline.domain.base_shop.changes import Kind, Outcome
-from ecauto_pipeline.domain.base_shop.visibility import Visibility
-from ecauto_pipeline.sync.base_shop.report import MirrorReport, WriteOptions, WriteReport
+from ecauto_pipeline.domain.shops.changes import Kind, Outcome
+from ecauto_pipeline.domain.shops.visibility import Visibility
+from ecauto_pipeline.domain.uploads.consistency import differences, strangers
+from ecauto_pipeline.errors import Implausible
+from ecauto_pipeline.sync.shops.report import WriteOptions, WriteReport
 from ecauto_pipeline.wiring.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from ecauto_pipeline.sync.uploads.consistency import ShopReading
 
 GROUP = "base"
 POOL = "base_api"
@@ -77,11 +83,10 @@ def base_writes(
     )
     log = RunLog(context, pipeline.clock)
     sync = pipeline.shops.writes(log)
-    writers = {Kind.VISIBILITY: sync.sync_visibility, Kind.PRICE: sync.sync_prices}
 
     def write(account_id: str) -> Iterator[str]:
         for kind in kinds:
-            report = writers[kind](account_id, options, log)
+            report = sync.write(account_id, kind, options, log)
             for note in report.notes:
                 context.log.warning(note)
             metadata = write_metadata(report) | {"dry_run": options.dry_run}
@@ -137,40 +142,53 @@ def write_metadata(report: WriteReport) -> dict[str, Any]:
 def base_listings(
     context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    """Mirror every page of the accounts' items."""
-    sync = pipeline.shops.writes(RunLog(context, pipeline.clock))
+    """Mirror every page of the accounts' items; the daily check does so, too."""
+    log = RunLog(context, pipeline.clock)
 
-    def mirror(account_id: str) -> Iterator[str]:
-        metadata = mirror_metadata(sync.mirror_items(account_id))
-        context.log_event(
-            dg.AssetMaterialization(MIRROR_KEY, partition=account_id, metadata=metadata)
-        )
-        yield from ()
+    def mirror(account_id: str) -> list[str]:
+        try:
+            reading = pipeline.uploads.read_shop(account_id, log)
+        except Implausible as doubt:
+            return [f"{doubt}; what was kept of it stays"]
+        context.log_event(listings_event(reading))
+        return []
 
     each_account(active_accounts(context, pipeline), mirror)
     yield from ()
 
 
-_DRIFT = ("asin", "what", "item_id", "selling_price", "shop_price", "visibility", "shop_visible")
+_DIFFERENCE = (
+    "asin",
+    "what",
+    "item_id",
+    "selling_price",
+    "shop_price",
+    "visibility",
+    "shop_visible",
+)
 _UNKNOWN = ("item_id", "identifier", "title", "price_jpy", "visible")
 
 
-def mirror_metadata(report: MirrorReport) -> dict[str, Any]:
-    """How many items the shop has, and which are not as we think."""
-    drift = [{name: _shown(row[name]) for name in _DRIFT} for row in report.drift]
-    unknown = [{name: _shown(row[name]) for name in _UNKNOWN} for row in report.unknown_here]
-    return {
-        "dagster/row_count": report.items,
-        "drift": len(drift),
-        "unknown_here": len(unknown),
-        "calls": sum(report.calls.values()),
-        "differences": table(_DRIFT, drift),
-        "items_unknown_here": table(_UNKNOWN, unknown),
-    }
+def listings_event(reading: "ShopReading") -> dg.AssetMaterialization:
+    """What a shop has, and where it is not what we think."""
+    drift = differences(reading.findings)
+    unknown = [asdict(item) for item in strangers(reading.findings)]
+    return dg.AssetMaterialization(
+        MIRROR_KEY,
+        partition=reading.account_id,
+        metadata={
+            "dagster/row_count": len(reading.items),
+            "drift": len(drift),
+            "unknown_here": len(unknown),
+            "calls": sum(reading.calls.values()),
+            "differences": table(_DIFFERENCE, [_shown(row, _DIFFERENCE) for row in drift]),
+            "items_unknown_here": table(_UNKNOWN, [_shown(row, _UNKNOWN) for row in unknown]),
+        },
+    )
 
 
-def _shown(value: object) -> str:
-    return "" if value is None else str(value)
+def _shown(row: Mapping[str, object], columns: Sequence[str]) -> dict[str, str]:
+    return {name: "" if row[name] is None else str(row[name]) for name in columns}
 
 
 ALL = [base_writes, base_listings]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ecauto_pipeline.defs.assets.accounts import active_accounts, each_account
-from ecauto_pipeline.defs.assets.base_shop import POOL
+from ecauto_pipeline.defs.assets.base_shop import POOL, listings_event
 from ecauto_pipeline.defs.assets.reporting import RunLog, table
 from ecauto_pipeline.defs.assets.uploads import GROUP, QUEUE_KEY, UPLOADS_KEY
 from ecauto_pipeline.defs.partitions import BASE_ACCOUNTS, SINGLE_RUN
@@ -39,13 +39,15 @@ class CheckConfig(dg.Config):
 def consistency(
     context: dg.AssetExecutionContext, config: CheckConfig, pipeline: dg.ResourceParam[Pipeline]
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    """Read every shop whole and compare, account by account."""
+    """Read every shop whole, keep what it shows and compare, account by account."""
     log = RunLog(context, pipeline.clock)
 
     def check(account_id: str) -> Sequence[str]:
         report = pipeline.uploads.check_account(
             account_id, log, run_id=context.run.run_id, fix=config.fix
         )
+        if report.reading:
+            context.log_event(listings_event(report.reading))
         context.log_event(
             dg.AssetMaterialization(
                 CONSISTENCY_KEY, partition=account_id, metadata=consistency_metadata(report)

@@ -1,4 +1,4 @@
-"""BASE accounts: who they are, and what BASE has given us to act for them."""
+"""What BASE has given us to act for an account, and what it says of the shop."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,31 +14,6 @@ class AccountState(StrEnum):
     OK = "ok"
     NEEDS_REAUTH = "needs_reauth"
     RESTRICTED = "restricted"
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One BASE shop, as configured; `seed_refresh_token` is only for the very first use.
-
-    New products of its `categories` go to it: a name in the classification path, or the path's
-    beginning, "A > B".
-    """
-
-    id: str
-    name: str = ""
-    active: bool = True
-    client_id: str = field(default="", repr=False)
-    client_secret: str = field(default="", repr=False)
-    redirect_uri: str = ""
-    daily_upload_limit: int = 1000
-    calls_per_hour: int = 5000
-    seed_refresh_token: str = field(default="", repr=False)
-    categories: tuple[str, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """How a person knows it: id, and name if there is one."""
-        return f"{self.id} ({self.name})" if self.name else self.id
 
 
 @dataclass(frozen=True, slots=True)

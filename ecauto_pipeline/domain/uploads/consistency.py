@@ -12,8 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from ecauto_pipeline.domain.base_shop.changes import Item
-from ecauto_pipeline.domain.base_shop.visibility import Visibility
+from ecauto_pipeline.domain.shops.changes import Item
+from ecauto_pipeline.domain.shops.visibility import Visibility
 from ecauto_pipeline.domain.uploads.rules import LIVE, QueueStatus, asin_of_identifier
 
 MIN_LISTED = 5
@@ -49,6 +49,14 @@ class ListingState:
     visibility: str
     selling_price: Decimal | None
     held: bool = False
+
+    def differing(self, item: Item) -> dict[str, tuple[object, object]]:
+        """What the shop has otherwise: what it is, as it is here, as it is there."""
+        both = {
+            "price": (self.selling_price, item.price_jpy),
+            "visibility": (self.visibility, Visibility.of(visible=item.visible)),
+        }
+        return {what: (here, there) for what, (here, there) in both.items() if here != there}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +126,19 @@ Mend = Adopt | FailRows | Delist | LookUp | Follow
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One disagreement, and what would mend it."""
+    """One disagreement, and what would mend it.
+
+    `listing` and `item` are told where a listing and the shop disagree, or where one lacks the
+    other.
+    """
 
     kind: FindingKind
     account_id: str
     asin: str | None
     detail: str
     mend: Mend | None = None
+    listing: ListingState | None = None
+    item: Item | None = None
 
     @property
     def safe(self) -> bool:
@@ -148,6 +162,28 @@ def find(
     found += [finding for row in queue if (finding := _stuck(sides, row, now))]
     order = list(FindingKind)
     return sorted(found, key=lambda finding: order.index(finding.kind))
+
+
+def differences(findings: Iterable[Finding]) -> list[dict[str, object]]:
+    """Our listings that the shop shows otherwise, or not at all, beside what it shows."""
+    return [
+        {
+            "asin": listing.asin,
+            "what": ", ".join(listing.differing(item)) if item else "deleted",
+            "item_id": listing.item_id,
+            "selling_price": listing.selling_price,
+            "shop_price": item.price_jpy if item else None,
+            "visibility": listing.visibility,
+            "shop_visible": item.visible if item else None,
+        }
+        for listing, item in ((finding.listing, finding.item) for finding in findings)
+        if listing
+    ]
+
+
+def strangers(findings: Iterable[Finding]) -> list[Item]:
+    """The items of the shop that belong to no listing of ours."""
+    return [each.item for each in findings if each.item and not each.listing]
 
 
 def disbelief(listings: Iterable[ListingState], items: Iterable[Item]) -> str | None:
@@ -219,10 +255,16 @@ class _Sides:
         return self._items_of.get(listing.id, ())
 
     def finding(
-        self, kind: FindingKind, asin: str | None, detail: str, mend: Mend | None = None
+        self,
+        kind: FindingKind,
+        asin: str | None,
+        detail: str,
+        mend: Mend | None = None,
+        listing: ListingState | None = None,
+        item: Item | None = None,
     ) -> Finding:
         """A finding of this account."""
-        return Finding(kind, self.account_id, asin, detail, mend)
+        return Finding(kind, self.account_id, asin, detail, mend, listing, item)
 
     def adoption(self, listing: ListingState) -> tuple[Adopt | None, str]:
         """How the pending listing comes by its item, or why it does not."""
@@ -285,24 +327,21 @@ def _succeeded(sides: _Sides, listing: ListingState, done: tuple[QueueState, ...
 
 
 def _listed(sides: _Sides, listing: ListingState, item: Item | None) -> Finding | None:
+    kind, mend = FindingKind.GONE_FROM_SHOP, None
     if listing.item_id is None:
-        return sides.finding(FindingKind.GONE_FROM_SHOP, listing.asin, "listed, but has no item id")
-    if item is None:
+        detail = "listed, but has no item id"
+    elif item is None:
         detail = f"item {listing.item_id} is not on the shop any more"
-        return sides.finding(FindingKind.GONE_FROM_SHOP, listing.asin, detail, Delist(listing))
-    visibility = Visibility.of(visible=item.visible)
-    differing = [
-        f"{what} {here} here, {there} on the shop"
-        for what, here, there in (
-            ("price", listing.selling_price, item.price_jpy),
-            ("visibility", listing.visibility, visibility),
-        )
-        if here != there
-    ]
-    if not differing:
+        mend = Delist(listing)
+    elif differing := listing.differing(item):
+        kind, mend = FindingKind.DRIFTED, Follow(listing, item)
+        told = [
+            f"{what} {here} here, {there} on the shop" for what, (here, there) in differing.items()
+        ]
+        detail = f"item {item.item_id}: {'; '.join(told)}"
+    else:
         return None
-    detail = f"item {item.item_id}: {'; '.join(differing)}"
-    return sides.finding(FindingKind.DRIFTED, listing.asin, detail, Follow(listing, item))
+    return sides.finding(kind, listing.asin, detail, mend, listing, item)
 
 
 def _strangers(sides: _Sides, taken: set[str], now: datetime) -> Iterator[Finding]:
@@ -320,6 +359,7 @@ def _strangers(sides: _Sides, taken: set[str], now: datetime) -> Iterator[Findin
             owner.asin if owner else asin_of_identifier(item.identifier),
             f"{called} belongs to no listing: {why}",
             mend,
+            item=item,
         )
 
 

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ecauto_pipeline.domain.amazon.asin import is_asin
-from ecauto_pipeline.domain.base_shop.accounts import Account
 from ecauto_pipeline.domain.screening.words import fold, visible
+from ecauto_pipeline.domain.shops.accounts import Account
 from ecauto_pipeline.errors import Misconfigured
 
 HEADERS = ("asin", "商品コード")

@@ -1,8 +1,8 @@
-"""Uploads to BASE: what an item is known by, when its turn is, and what follows from a failure.
+"""Uploads to shops: what an item is known by, when its turn is, and what follows from a failure.
 
-BASE's items/add is not idempotent, so a call whose answer was lost is never sent again: the row
-becomes `unknown`, the shop is asked for the identifier, and the item is adopted or the row put
-back.
+Making an item is not idempotent (BASE's items/add is not), so a call whose answer was lost is
+never sent again: the row becomes `unknown`, the shop is asked for the identifier, and the item is
+adopted or the row put back.
 """
 
 import itertools
@@ -16,9 +16,6 @@ from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.domain.amazon.asin import is_asin
 
 PRIORITIES = range(1, 21)
-
-MAX_IMAGES = 20
-"""The most that BASE takes for an item."""
 
 _V1_FORMS = re.compile(r"(?:base|b|s)-([A-Z0-9]{10})(?:-\d+)?(?:_\d+)?", re.IGNORECASE)
 """`b-{ASIN}-{time}`, v1.0's older `s-`, `base-` and `BASE-` forms, each also with `_N`."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.domain.amazon.asin import is_asin, shard_of
-from ecauto_pipeline.domain.base_shop.visibility import Visibility
+from ecauto_pipeline.domain.shops.visibility import Visibility
 from ecauto_pipeline.domain.text import storable
 
 Row = Mapping[str, Any]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ecauto_pipeline.domain.base_shop.accounts import Account, Tokens
+from ecauto_pipeline.domain.base_shop.accounts import Tokens
+from ecauto_pipeline.domain.shops.accounts import Account
 from ecauto_pipeline.domain.text import storable
 from ecauto_pipeline.domain.v1.rows import moment_from, truth_from
 

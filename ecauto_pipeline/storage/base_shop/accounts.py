@@ -10,13 +10,12 @@ import orjson
 import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
-from ecauto_pipeline.domain.base_shop.accounts import Account, AccountState, Tokens
+from ecauto_pipeline.domain.base_shop.accounts import AccountState, Tokens
+from ecauto_pipeline.domain.shops.accounts import Account
 from ecauto_pipeline.settings.model import BaseAccount
 from ecauto_pipeline.storage import database, locks
 from ecauto_pipeline.storage.cipher import Cipher
 from ecauto_pipeline.storage.tables import account_configs, account_tokens
-
-PLATFORM = "base"
 
 _SECRET_COLUMNS = ("access_token", "refresh_token", "previous_refresh_token")
 
@@ -35,14 +34,33 @@ _TOKEN_COLUMNS = (
 class AccountStore:
     """Accounts taken over from v1.0, and everybody's tokens, encrypted when there is a key."""
 
-    def __init__(self, engine: sa.Engine, cipher: Cipher, clock: Clock) -> None:
+    def __init__(self, engine: sa.Engine, cipher: Cipher, clock: Clock, platform: str) -> None:
         self._engine = engine
         self._cipher = cipher
         self._clock = clock
+        self.platform = platform
 
     def accounts(self, configured: Sequence[BaseAccount]) -> list[Account]:
         """Those of the settings, then those only taken over; what the settings say wins."""
-        imported = {account.id: account for account in self._imported()}
+        taken_over = (
+            sa.select(account_configs)
+            .where(account_configs.c.platform == self.platform)
+            .order_by(account_configs.c.id)
+        )
+        imported: dict[str, Account] = {}
+        with database.reading(self._engine).connect() as connection:
+            for row in connection.execute(taken_over).mappings():
+                credentials = orjson.loads(self._cipher.decrypt(row["credentials"] or "{}"))
+                imported[row["id"]] = Account(
+                    id=row["id"],
+                    name=row["name"],
+                    active=row["active"],
+                    client_id=credentials.get("client_id", ""),
+                    client_secret=credentials.get("client_secret", ""),
+                    redirect_uri=credentials.get("redirect_uri", ""),
+                    daily_upload_limit=row["daily_upload_limit"],
+                    categories=tuple(row["category_filter"] or ()),
+                )
         merged = [_merged(account, imported.pop(account.id, None)) for account in configured]
         return merged + list(imported.values())
 
@@ -73,26 +91,31 @@ class AccountStore:
 
     def lock(self, account_id: str) -> AbstractContextManager[None]:
         """Hold this while refreshing: a refresh token works once, for one process."""
-        return locks.exclusive(self._engine, f"base-token/{account_id}")
+        return locks.exclusive(self._engine, f"{self.platform}-token/{account_id}")
 
     def save_imported_account(
         self, account: Account, *, uploads_per_hour: int | None = None
     ) -> None:
         """Store an account of v1.0; importing it again overwrites it."""
         now = self._clock.now()
+        credentials = {
+            "client_id": account.client_id,
+            "client_secret": account.client_secret,
+            "redirect_uri": account.redirect_uri,
+        }
         row = {
+            "platform": self.platform,
             "id": account.id,
-            "platform": PLATFORM,
             "name": account.name,
             "category_filter": list(account.categories) or None,
             "daily_upload_limit": account.daily_upload_limit,
             "rate_limit_per_hour": uploads_per_hour,
             "active": account.active,
-            "credentials": self._cipher.encrypt(_credentials(account)),
+            "credentials": self._cipher.encrypt(orjson.dumps(credentials).decode()),
             "created_at": now,
             "updated_at": now,
         }
-        changed = [name for name in row if name not in {"id", "created_at"}]
+        changed = [name for name in row if name not in {"platform", "id", "created_at"}]
         with self._engine.begin() as connection:
             database.upsert(connection, account_configs, [row], update=changed)
 
@@ -100,36 +123,18 @@ class AccountStore:
         """Store tokens of v1.0, unless newer ones are there; returns whether they were stored."""
         with self.lock(account_id), _durably(self._engine) as connection:
             stored = self._read_tokens(connection, account_id)
-            if stored is not None and not _is_newer(tokens, stored):
-                return False
+            if stored is not None and stored.refresh_token:
+                then, now = stored.obtained_at, tokens.obtained_at
+                if then is None or now is None or now <= then:
+                    return False
             shop_id = tokens.shop_id or (stored.shop_id if stored else "")
             self._write(connection, account_id, self._row(replace(tokens, shop_id=shop_id)))
         return True
 
-    def _imported(self) -> list[Account]:
-        rows = (
-            sa.select(account_configs)
-            .where(account_configs.c.platform == PLATFORM)
-            .order_by(account_configs.c.id)
-        )
-        with database.reading(self._engine).connect() as connection:
-            return [self._account_from(row) for row in connection.execute(rows).mappings()]
-
-    def _account_from(self, row: sa.RowMapping) -> Account:
-        credentials = orjson.loads(self._cipher.decrypt(row["credentials"] or "{}"))
-        return Account(
-            id=row["id"],
-            name=row["name"],
-            active=row["active"],
-            client_id=credentials.get("client_id", ""),
-            client_secret=credentials.get("client_secret", ""),
-            redirect_uri=credentials.get("redirect_uri", ""),
-            daily_upload_limit=row["daily_upload_limit"],
-            categories=tuple(row["category_filter"] or ()),
-        )
-
     def _read_tokens(self, connection: sa.Connection, account_id: str) -> Tokens | None:
-        query = sa.select(account_tokens).where(account_tokens.c.account_id == account_id)
+        query = sa.select(account_tokens).where(
+            account_tokens.c.platform == self.platform, account_tokens.c.account_id == account_id
+        )
         row = connection.execute(query).mappings().one_or_none()
         if row is None:
             return None
@@ -153,7 +158,8 @@ class AccountStore:
         }
 
     def _write(self, connection: sa.Connection, account_id: str, row: dict[str, Any]) -> None:
-        row = {"account_id": account_id, "updated_at": self._clock.now(), **row}
+        key = {"platform": self.platform, "account_id": account_id}
+        row = {**key, "updated_at": self._clock.now(), **row}
         database.upsert(connection, account_tokens, [row])
 
 
@@ -175,24 +181,6 @@ def _durably(engine: sa.Engine) -> Generator[sa.Connection]:
                 yield connection
         finally:
             raw.execute("PRAGMA synchronous = NORMAL")
-
-
-def _is_newer(tokens: Tokens, stored: Tokens) -> bool:
-    if not stored.refresh_token:
-        return True
-    if tokens.obtained_at is None or stored.obtained_at is None:
-        return False
-    return tokens.obtained_at > stored.obtained_at
-
-
-def _credentials(account: Account) -> str:
-    return orjson.dumps(
-        {
-            "client_id": account.client_id,
-            "client_secret": account.client_secret,
-            "redirect_uri": account.redirect_uri,
-        }
-    ).decode()
 
 
 def _merged(configured: BaseAccount, imported: Account | None) -> Account:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
-from ecauto_pipeline.domain.base_shop.visibility import Visibility
+from ecauto_pipeline.domain.shops.visibility import Visibility
 from ecauto_pipeline.domain.uploads.rules import (
     Found,
     QueueStatus,
@@ -23,7 +23,7 @@ from ecauto_pipeline.domain.uploads.rules import (
 )
 from ecauto_pipeline.storage.database import reading
 from ecauto_pipeline.storage.tables import listings, products, upload_queue
-from ecauto_pipeline.storage.uploads.queue import PLATFORM, lease_over, of_account
+from ecauto_pipeline.storage.uploads.queue import lease_over, of_account
 
 Checkpoint = Callable[[str], None]
 """Told the name of each statement's boundary; a test may end the process there."""
@@ -36,12 +36,14 @@ class UploadAttempts:
         self,
         engine: sa.Engine,
         clock: Clock,
+        platform: str,
         rules: UploadRules,
         checkpoint: Checkpoint = lambda _: None,
     ) -> None:
         self._engine = engine
         self._reading = reading(engine)
         self._clock = clock
+        self._platform = platform
         self._rules = rules
         self._at = checkpoint
 
@@ -51,7 +53,10 @@ class UploadAttempts:
         Without `now_due` any pending one, but each only once by the same worker.
         """
         now = self._clock.now()
-        terms = [of_account(account_id), upload_queue.c.status == QueueStatus.PENDING]
+        terms = [
+            of_account(self._platform, account_id),
+            upload_queue.c.status == QueueStatus.PENDING,
+        ]
         if now_due:
             due = upload_queue.c.scheduled_time
             terms.append(sa.or_(due <= now, due.is_(None)))
@@ -82,7 +87,7 @@ class UploadAttempts:
         self._at("before claim")
         with self._engine.begin() as connection:
             row = connection.execute(claim).mappings().one_or_none()
-            upload = None if row is None else self._with_identifier(connection, row)
+            upload = None if row is None else self._upload_from(connection, row)
         self._at("after claim")
         return upload
 
@@ -103,7 +108,19 @@ class UploadAttempts:
         with self._engine.begin() as connection:
             done = self._set(connection, upload, item_id=item_id, lease_until=renewed.lease_until)
             if done:
-                self._list(connection, upload, item_id, price_jpy)
+                now = self._clock.now()
+                connection.execute(
+                    self._listing_of(upload).values(
+                        platform_item_id=item_id,
+                        sku=upload.identifier,
+                        selling_price=price_jpy,
+                        in_stock_quantity=1,
+                        status="listed",
+                        visibility=Visibility.HIDDEN,
+                        listed_at=now,
+                        updated_at=now,
+                    )
+                )
         self._at("after created")
         return renewed if done else None
 
@@ -135,7 +152,7 @@ class UploadAttempts:
                 }
                 if price_jpy is not None:
                     values["selling_price"] = price_jpy
-                connection.execute(_listing_of(upload).values(values))
+                connection.execute(self._listing_of(upload).values(values))
         self._at("after finish")
         return done
 
@@ -185,7 +202,7 @@ class UploadAttempts:
     def rescue(self, account_id: str) -> int:
         """Rows whose worker is gone: what had been sent is unknown, the rest is as before."""
         now = self._clock.now()
-        over = sa.and_(of_account(account_id), lease_over(now))
+        over = sa.and_(of_account(self._platform, account_id), lease_over(now))
         made = upload_queue.c.item_id.is_not(None)
         sent = sa.and_(upload_queue.c.sent_at.is_not(None), ~made)
         self._at("before rescue")
@@ -221,7 +238,7 @@ class UploadAttempts:
         query = (
             sa.select(upload_queue)
             .where(
-                of_account(account_id),
+                of_account(self._platform, account_id),
                 upload_queue.c.status == QueueStatus.UNKNOWN,
                 sa.or_(
                     upload_queue.c.scheduled_time <= self._clock.now(),
@@ -233,7 +250,19 @@ class UploadAttempts:
             .order_by(upload_queue.c.scheduled_time, upload_queue.c.id)
         )
         with self._reading.connect() as connection:
-            return [_unresolved_from(row) for row in connection.execute(query).mappings()]
+            return [
+                Unresolved(
+                    id=row["id"],
+                    asin=row["asin"],
+                    account_id=row["account_id"],
+                    attempt_no=row["attempt_no"],
+                    identifier=row["identifier"],
+                    lookups=row["lookups"],
+                    retry_count=row["retry_count"],
+                    imported=row["worker"] is None,
+                )
+                for row in connection.execute(query).mappings()
+            ]
 
     def adopt(self, row: Unresolved, found: Found) -> bool:
         """The item was made: the row goes on from there, or is done if buyers see it already."""
@@ -254,7 +283,7 @@ class UploadAttempts:
             if done:
                 visibility = Visibility.of(visible=found.visible)
                 connection.execute(
-                    _listing_of(row).values(
+                    self._listing_of(row).values(
                         platform_item_id=item_id,
                         status="listed",
                         visibility=visibility,
@@ -292,27 +321,12 @@ class UploadAttempts:
         self._at("after not found")
         return done
 
-    def _with_identifier(self, connection: sa.Connection, row: sa.RowMapping) -> Upload:
-        identifier = row["identifier"] or self._identify(connection, row)
-        listed = sa.select(listings.c.platform_item_id).where(_is_listing_of(row))
-        return Upload(
-            id=row["id"],
-            asin=row["asin"],
-            account_id=row["account_id"],
-            attempt_no=row["attempt_no"],
-            worker=row["worker"],
-            lease_until=row["lease_until"],
-            identifier=identifier,
-            # A listing that has its item already, as after a take-over, is not made again.
-            item_id=row["item_id"] or connection.execute(listed).scalar(),
-            images_done=row["images_done"],
-            retry_count=row["retry_count"],
-        )
-
-    def _identify(self, connection: sa.Connection, row: sa.RowMapping) -> str:
-        """The listing's sku, or the first free one of the product."""
-        mine = _is_listing_of(row)
-        identifier = connection.execute(sa.select(listings.c.sku).where(mine)).scalar()
+    def _upload_from(self, connection: sa.Connection, row: sa.RowMapping) -> Upload:
+        """The row with its identifier: its own, its listing's, or the product's first free one."""
+        mine = self._is_listing_of(row["asin"], row["account_id"])
+        listed = sa.select(listings.c.sku, listings.c.platform_item_id).where(mine)
+        sku, item_id = connection.execute(listed).one_or_none() or (None, None)
+        identifier = row["identifier"] or sku
         if not identifier:
             # One account after another: both could take the same free one.
             product = sa.select(products.c.asin).where(products.c.asin == row["asin"])
@@ -322,29 +336,33 @@ class UploadAttempts:
             ).scalars()
             identifier = first_free_identifier(row["asin"], set(taken))
             connection.execute(sa.update(listings).where(mine).values(sku=identifier))
-        connection.execute(
-            sa.update(upload_queue)
-            .where(upload_queue.c.id == row["id"])
-            .values(identifier=identifier)
+        if not row["identifier"]:
+            this = upload_queue.c.id == row["id"]
+            values = {"identifier": identifier}
+            connection.execute(sa.update(upload_queue).where(this).values(values))
+        return Upload(
+            id=row["id"],
+            asin=row["asin"],
+            account_id=row["account_id"],
+            attempt_no=row["attempt_no"],
+            worker=row["worker"],
+            lease_until=row["lease_until"],
+            identifier=identifier,
+            # A listing that has its item already, as after a take-over, is not made again.
+            item_id=row["item_id"] or item_id,
+            images_done=row["images_done"],
+            retry_count=row["retry_count"],
         )
-        return identifier
 
-    def _list(
-        self, connection: sa.Connection, upload: Upload, item_id: str, price_jpy: int
-    ) -> None:
-        now = self._clock.now()
-        connection.execute(
-            _listing_of(upload).values(
-                platform_item_id=item_id,
-                sku=upload.identifier,
-                selling_price=price_jpy,
-                in_stock_quantity=1,
-                status="listed",
-                visibility=Visibility.HIDDEN,
-                listed_at=now,
-                updated_at=now,
-            )
+    def _is_listing_of(self, asin: str, account_id: str) -> sa.ColumnElement[bool]:
+        return sa.and_(
+            listings.c.asin == asin,
+            listings.c.platform == self._platform,
+            listings.c.account_id == account_id,
         )
+
+    def _listing_of(self, row: Upload | Unresolved) -> sa.Update:
+        return sa.update(listings).where(self._is_listing_of(row.asin, row.account_id))
 
     def _lease_end(self) -> datetime:
         return self._clock.now() + self._rules.lease
@@ -382,32 +400,3 @@ class UploadAttempts:
             .values(values)
         )
         return changed.rowcount == 1
-
-
-def _is_listing_of(row: sa.RowMapping) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        listings.c.asin == row["asin"],
-        listings.c.platform == PLATFORM,
-        listings.c.account_id == row["account_id"],
-    )
-
-
-def _listing_of(row: Upload | Unresolved) -> sa.Update:
-    return sa.update(listings).where(
-        listings.c.asin == row.asin,
-        listings.c.platform == PLATFORM,
-        listings.c.account_id == row.account_id,
-    )
-
-
-def _unresolved_from(row: sa.RowMapping) -> Unresolved:
-    return Unresolved(
-        id=row["id"],
-        asin=row["asin"],
-        account_id=row["account_id"],
-        attempt_no=row["attempt_no"],
-        identifier=row["identifier"],
-        lookups=row["lookups"],
-        retry_count=row["retry_count"],
-        imported=row["worker"] is None,
-    )

@@ -38,19 +38,16 @@ def ready_files(folder: Path, now: datetime) -> list[Path]:
     """The lists in the folder that nobody writes to any more, the oldest first."""
     found: list[tuple[datetime, Path]] = []
     for path in folder.glob("*"):
+        name = path.name.casefold()
+        if name.startswith(_HIDDEN) or name.endswith((_REPORT, _ERROR)):
+            continue
         with suppress(FileNotFoundError):  # taken, or renamed when the copy was complete
             written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             # A file may keep the time of a machine whose clock is ahead.
-            if _is_list(path) and abs(now - written_at) >= SETTLED_AFTER:
+            settled = abs(now - written_at) >= SETTLED_AFTER
+            if settled and name.endswith(SUFFIXES) and path.is_file():
                 found.append((written_at, path))
     return [path for _, path in sorted(found)]
-
-
-def _is_list(path: Path) -> bool:
-    name = path.name.casefold()
-    if name.startswith(_HIDDEN) or name.endswith((_REPORT, _ERROR)):
-        return False
-    return name.endswith(SUFFIXES) and path.is_file()
 
 
 def read_asin_file(path: Path) -> ParsedFile:
@@ -60,27 +57,23 @@ def read_asin_file(path: Path) -> ParsedFile:
         Misconfigured: it cannot be read, or holds none.
     """
     try:
-        return _parsed(path)
+        size = path.stat().st_size
+        read = size <= MOST_BYTES
+        parsed = parse_asins(decode_text(path.read_bytes()), path.suffix) if read else ParsedFile()
     except OSError as error:
         raise Misconfigured(f"{path.name}: {error.strerror}") from None
     except Misconfigured as problem:
         raise Misconfigured(f"{path.name}: {problem}") from None
-
-
-def _parsed(path: Path) -> ParsedFile:
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise Misconfigured(f"{size:,} bytes are too much for a list of ASINs")
-    parsed = parse_asins(decode_text(path.read_bytes()), path.suffix)
-    if not parsed.asins:
-        raise Misconfigured(_without_asins(parsed))
-    return parsed
-
-
-def _without_asins(parsed: ParsedFile) -> str:
-    if not parsed.invalid:
-        return "there is nothing in it"
-    line, text = parsed.invalid[0]
-    return f"there is no ASIN in it; line {line} reads {text[:40]!r}"
+    if parsed.asins:
+        return parsed
+    if not read:
+        problem = f"{size:,} bytes are too much for a list of ASINs"
+    elif parsed.invalid:
+        line, text = parsed.invalid[0]
+        problem = f"there is no ASIN in it; line {line} reads {text[:40]!r}"
+    else:
+        problem = "there is nothing in it"
+    raise Misconfigured(f"{path.name}: {problem}")
 
 
 class Inbox:

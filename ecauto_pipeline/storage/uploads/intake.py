@@ -1,4 +1,4 @@
-"""New products: which are on BASE already, what is known of the others, and listing them."""
+"""New products: which are listed already, what is known of the others, and listing them."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -8,12 +8,10 @@ import sqlalchemy as sa
 
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.amazon.asin import shard_of
-from ecauto_pipeline.domain.base_shop.visibility import Visibility
+from ecauto_pipeline.domain.shops.visibility import Visibility
 from ecauto_pipeline.domain.uploads.intake import Candidate, IntakeRow, Outcome
 from ecauto_pipeline.storage.database import reading, upsert
 from ecauto_pipeline.storage.tables import listings, products, upload_queue
-
-PLATFORM = "base"
 
 
 class Place(NamedTuple):
@@ -29,21 +27,24 @@ class IntakeStore:
     What is asked about at a time must fit into one statement: at most some thousands of ASINs.
     """
 
-    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+    def __init__(self, engine: sa.Engine, clock: Clock, platform: str) -> None:
         self._engine = engine
         self._reading = reading(engine)
         self._clock = clock
+        self._platform = platform
 
     def placed(self, asins: Collection[str]) -> dict[str, Place]:
-        """Those that BASE has a listing of, on whatever account and of whatever status."""
+        """Those that the platform has a listing of, on whatever account and of whatever status."""
         with self._reading.connect() as connection:
-            return _placed(connection, asins)
+            return self._placed(connection, asins)
 
     def loads(self) -> dict[str, int]:
         """How many listings each account has, or will have."""
         query = (
             sa.select(listings.c.account_id, sa.func.count())
-            .where(listings.c.platform == PLATFORM, listings.c.status.in_(["pending", "listed"]))
+            .where(
+                listings.c.platform == self._platform, listings.c.status.in_(["pending", "listed"])
+            )
             .group_by(listings.c.account_id)
         )
         with self._reading.connect() as connection:
@@ -85,39 +86,50 @@ class IntakeStore:
         """
         adding = {row.asin: row for row in rows if row.outcome == Outcome.ADDED}
         missing = [row.asin for row in rows if row.outcome == Outcome.NOT_FOUND]
+        now = self._clock.now()
         with self._engine.begin() as connection:
             here = _hold(connection, [*adding, *missing])
-            placed = _placed(connection, adding)
-            free = [row for asin, row in adding.items() if asin in here and asin not in placed]
-            self._insert(connection, free, priority=priority, held=held)
+            placed = self._placed(connection, adding)
+            new = [
+                {
+                    "asin": asin,
+                    "platform": self._platform,
+                    "account_id": row.account_id,
+                    "status": "pending",
+                    "visibility": Visibility.PUBLIC,
+                    "priority": priority,
+                    "held": held,
+                    "created_at": now,
+                    "updated_at": now,
+                }
+                for asin, row in adding.items()
+                if asin in here and asin not in placed
+            ]
+            if new:
+                connection.execute(sa.insert(listings), new)
             connection.execute(sa.delete(products).where(_is_shell(missing)))
-        return [_turned_out(row, here, placed) for row in rows]
+        turned_out: list[IntakeRow] = []
+        for row in rows:
+            if row.asin in placed:
+                turned_out.append(already_there(row.asin, placed[row.asin]))
+            elif row.asin in adding and row.asin not in here:
+                detail = "Amazon's catalog did not have it when another intake asked"
+                gone = replace(row, outcome=Outcome.NOT_FOUND, detail=detail, account_id="")
+                turned_out.append(gone)
+            else:
+                turned_out.append(row)
+        return turned_out
 
-    def _insert(
-        self,
-        connection: sa.Connection,
-        rows: Sequence[IntakeRow],
-        *,
-        priority: int,
-        held: bool,
-    ) -> None:
-        now = self._clock.now()
-        values = [
-            {
-                "asin": row.asin,
-                "platform": PLATFORM,
-                "account_id": row.account_id,
-                "status": "pending",
-                "visibility": Visibility.PUBLIC,
-                "priority": priority,
-                "held": held,
-                "created_at": now,
-                "updated_at": now,
-            }
-            for row in rows
-        ]
-        if values:
-            connection.execute(sa.insert(listings), values)
+    def _placed(self, connection: sa.Connection, asins: Collection[str]) -> dict[str, Place]:
+        query = (
+            sa.select(listings.c.asin, listings.c.account_id, listings.c.status)
+            .where(listings.c.platform == self._platform, listings.c.asin.in_(asins))
+            .order_by(listings.c.status == "delisted", listings.c.id)
+        )
+        found: dict[str, Place] = {}
+        for asin, *place in connection.execute(query):
+            found.setdefault(asin, Place(*place))
+        return found
 
 
 def already_there(asin: str, place: Place) -> IntakeRow:
@@ -144,18 +156,6 @@ def _hold(connection: sa.Connection, asins: Collection[str]) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
-def _placed(connection: sa.Connection, asins: Collection[str]) -> dict[str, Place]:
-    query = (
-        sa.select(listings.c.asin, listings.c.account_id, listings.c.status)
-        .where(listings.c.platform == PLATFORM, listings.c.asin.in_(asins))
-        .order_by(listings.c.status == "delisted", listings.c.id)
-    )
-    found: dict[str, Place] = {}
-    for asin, *place in connection.execute(query):
-        found.setdefault(asin, Place(*place))
-    return found
-
-
 def _is_shell(asins: Collection[str]) -> sa.ColumnElement[bool]:
     """Products that an intake made and of which nothing was ever known."""
     facts = (
@@ -173,14 +173,3 @@ def _is_shell(asins: Collection[str]) -> sa.ColumnElement[bool]:
         *(column.is_(None) for column in facts),
         *(~each for each in used),
     )
-
-
-def _turned_out(row: IntakeRow, here: Collection[str], placed: dict[str, Place]) -> IntakeRow:
-    if row.outcome != Outcome.ADDED:
-        return row
-    if row.asin in placed:
-        return already_there(row.asin, placed[row.asin])
-    if row.asin not in here:
-        detail = "Amazon's catalog did not have it when another intake asked"
-        return replace(row, outcome=Outcome.NOT_FOUND, detail=detail, account_id="")
-    return row

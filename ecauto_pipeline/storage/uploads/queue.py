@@ -1,4 +1,4 @@
-"""The upload queue of BASE shops as a whole: filled, looked at, failed rows tried again."""
+"""The upload queue of a platform's shops as a whole: filled, looked at, failed rows tried again."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,21 +11,20 @@ from ecauto_pipeline.domain.uploads.rules import LIVE, Content, QueueStatus, Slo
 from ecauto_pipeline.storage.database import insert_into, reading
 from ecauto_pipeline.storage.tables import UtcDateTime, listings, products, upload_queue
 
-PLATFORM = "base"
-
 
 class UploadQueue:
     """The rows of `upload_queue`, and the listings that should have one."""
 
-    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+    def __init__(self, engine: sa.Engine, clock: Clock, platform: str) -> None:
         self._engine = engine
         self._reading = reading(engine)
         self._clock = clock
+        self._platform = platform
 
     def last_scheduled(self, account_id: str) -> datetime | None:
         """The latest time that a live row of the account is due."""
         query = sa.select(sa.func.max(upload_queue.c.scheduled_time)).where(
-            of_account(account_id), upload_queue.c.status == QueueStatus.PENDING
+            of_account(self._platform, account_id), upload_queue.c.status == QueueStatus.PENDING
         )
         with self._reading.connect() as connection:
             return connection.execute(query).scalar()
@@ -50,7 +49,7 @@ class UploadQueue:
                 listings.c.sku,
                 number.label("number"),
             )
-            .where(_unqueued(account_id, held=held))
+            .where(_unqueued(self._platform, account_id, held=held))
             .order_by(listings.c.priority.desc(), listings.c.id)
             .limit(limit)
             .subquery()
@@ -75,7 +74,7 @@ class UploadQueue:
         """How many pending listings of each account were never queued."""
         query = (
             sa.select(listings.c.account_id, sa.func.count())
-            .where(_unqueued(None, held=held))
+            .where(_unqueued(self._platform, None, held=held))
             .group_by(listings.c.account_id)
         )
         with self._reading.connect() as connection:
@@ -86,7 +85,7 @@ class UploadQueue:
         query = (
             sa.select(upload_queue.c.id)
             .where(
-                of_account(account_id),
+                of_account(self._platform, account_id),
                 upload_queue.c.status == QueueStatus.PENDING,
                 upload_queue.c.attempt_no == 0,
                 sa.or_(
@@ -113,7 +112,7 @@ class UploadQueue:
         )
         query = (
             sa.select(upload_queue.c.account_id)
-            .where(upload_queue.c.platform == PLATFORM, due)
+            .where(of_account(self._platform), due)
             .distinct()
             .order_by(upload_queue.c.account_id)
         )
@@ -140,11 +139,11 @@ class UploadQueue:
 
         Of a listing's only the newest one, and none when it has a live one or another's item.
         """
-        return self._retry(upload_queue.c.id.in_(ids))
+        return self._retry(sa.and_(of_account(self._platform), upload_queue.c.id.in_(ids)))
 
     def retry_asins(self, asins: Sequence[str]) -> int:
         """Put the failed rows of these products back; how many."""
-        return self._retry(sa.and_(of_account(None), upload_queue.c.asin.in_(asins)))
+        return self._retry(sa.and_(of_account(self._platform), upload_queue.c.asin.in_(asins)))
 
     def _retry(self, chosen: sa.ColumnElement[bool]) -> int:
         live = upload_queue.alias()
@@ -164,10 +163,23 @@ class UploadQueue:
             .group_by(upload_queue.c.platform, upload_queue.c.account_id, upload_queue.c.asin)
             .correlate(None)
         )
+        # The listing may have an item that the row does not know: it would make a second one.
+        made_otherwise = sa.and_(
+            upload_queue.c.item_id.is_(None),
+            sa.select(listings.c.id)
+            .where(
+                listings.c.asin == upload_queue.c.asin,
+                listings.c.platform == upload_queue.c.platform,
+                listings.c.account_id == upload_queue.c.account_id,
+                listings.c.platform_item_id.is_not(None),
+                listings.c.status != "delisted",
+            )
+            .exists(),
+        )
         with self._engine.begin() as connection:
             return connection.execute(
                 sa.update(upload_queue)
-                .where(upload_queue.c.id.in_(newest), ~taken, ~_made_otherwise())
+                .where(upload_queue.c.id.in_(newest), ~taken, ~made_otherwise)
                 .values(
                     status=QueueStatus.PENDING,
                     retry_count=0,
@@ -180,7 +192,7 @@ class UploadQueue:
         """The rows that are not done yet, and the latest that are."""
         query = (
             sa.select(upload_queue)
-            .where(of_account(account_id))
+            .where(of_account(self._platform, account_id))
             .order_by(
                 upload_queue.c.status.in_(LIVE).desc(),
                 upload_queue.c.processed_at.desc(),
@@ -196,7 +208,7 @@ class UploadQueue:
         """How many rows have each status."""
         query = (
             sa.select(upload_queue.c.status, sa.func.count())
-            .where(of_account(account_id))
+            .where(of_account(self._platform, account_id))
             .group_by(upload_queue.c.status)
         )
         with self._reading.connect() as connection:
@@ -215,9 +227,9 @@ class UploadQueue:
         return sa.func.strftime("%Y-%m-%d %H:%M:%f000", epoch, "unixepoch")
 
 
-def of_account(account_id: str | None) -> sa.ColumnElement[bool]:
-    """The account's rows; None: those of all BASE accounts."""
-    on_platform = upload_queue.c.platform == PLATFORM
+def of_account(platform: str, account_id: str | None = None) -> sa.ColumnElement[bool]:
+    """The account's rows; None: those of all accounts of the platform."""
+    on_platform = upload_queue.c.platform == platform
     if account_id is None:
         return on_platform
     return sa.and_(on_platform, upload_queue.c.account_id == account_id)
@@ -228,23 +240,7 @@ def lease_over(now: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(upload_queue.c.status == QueueStatus.UPLOADING, upload_queue.c.lease_until < now)
 
 
-def _made_otherwise() -> sa.ColumnElement[bool]:
-    """The listing has an item that the row does not know: the row would make a second one."""
-    return sa.and_(
-        upload_queue.c.item_id.is_(None),
-        sa.select(listings.c.id)
-        .where(
-            listings.c.asin == upload_queue.c.asin,
-            listings.c.platform == upload_queue.c.platform,
-            listings.c.account_id == upload_queue.c.account_id,
-            listings.c.platform_item_id.is_not(None),
-            listings.c.status != "delisted",
-        )
-        .exists(),
-    )
-
-
-def _unqueued(account_id: str | None, *, held: bool) -> sa.ColumnElement[bool]:
+def _unqueued(platform: str, account_id: str | None, *, held: bool) -> sa.ColumnElement[bool]:
     """Pending listings without item and without any row of the queue.
 
     A row that failed, or that succeeded while the listing is still pending, is for a person or for
@@ -260,7 +256,7 @@ def _unqueued(account_id: str | None, *, held: bool) -> sa.ColumnElement[bool]:
         .exists()
     )
     terms = [
-        listings.c.platform == PLATFORM,
+        listings.c.platform == platform,
         listings.c.status == "pending",
         listings.c.platform_item_id.is_(None),
         ~queued,

@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ecauto_pipeline.clients.base_shop.client import BaseShopClient
 from ecauto_pipeline.clock import Clock
-from ecauto_pipeline.domain.base_shop.changes import Item
+from ecauto_pipeline.domain.shops.changes import Item, no_such_item
 from ecauto_pipeline.domain.uploads.consistency import (
     Delist,
     FailRows,
@@ -15,17 +14,17 @@ from ecauto_pipeline.domain.uploads.consistency import (
     FindingKind,
     ListingState,
     LookUp,
-    Mend,
     QueueState,
     disbelief,
     find,
 )
 from ecauto_pipeline.domain.uploads.rules import UploadRules
-from ecauto_pipeline.errors import EcautoError, ItemGone, Rejected, Unavailable
+from ecauto_pipeline.errors import EcautoError, Implausible, ItemGone, Rejected, Unavailable
 from ecauto_pipeline.storage.uploads.attempts import UploadAttempts
 from ecauto_pipeline.storage.uploads.consistency import ConsistencyStore
 from ecauto_pipeline.storage.uploads.queue import UploadQueue
 from ecauto_pipeline.sync.progress import Progress, Silent
+from ecauto_pipeline.sync.shop import Shop
 from ecauto_pipeline.sync.uploads.lookup import LookupReport, resolve_unknown
 
 EXAMPLES = 5
@@ -34,11 +33,30 @@ EXAMPLES = 5
 States = tuple[Sequence[ListingState], Sequence[QueueState]]
 
 
-@dataclass(slots=True)
-class ConsistencyReport:
-    """What disagrees on one account, and what was mended; `shop_items` is None for no reading."""
+@dataclass(frozen=True, slots=True)
+class ShopReading:
+    """A shop as it showed itself, whole and believed, and where that is not what we think.
+
+    `before` is what we thought when the reading began.
+    """
 
     account_id: str
+    items: Sequence[Item]
+    findings: Sequence[Finding]
+    before: States
+    calls: Counter[str]
+
+
+@dataclass(slots=True)
+class ConsistencyReport:
+    """What disagrees on one account, and what was mended.
+
+    `reading` is None where the shop was not read or is not believed; `shop_items` is how many items
+    it showed, also in the latter case.
+    """
+
+    account_id: str
+    reading: ShopReading | None = None
     findings: list[Finding] = field(default_factory=list[Finding])
     mended: list[Finding] = field(default_factory=list[Finding])
     lookup: LookupReport | None = None
@@ -101,10 +119,11 @@ class ConsistencyReport:
         lines = list(self.problems)
         for kind, count in self.counts.items():
             if count:
-                of_kind = [finding for finding in self.findings if finding.kind == kind]
+                named = [each.asin or each.detail for each in self.findings if each.kind == kind]
+                more = f" and {count - EXAMPLES} more" if count > EXAMPLES else ""
                 lines.append(
                     f"{self.account_id}: {count} {kind}, {mended.get(kind, 0)} mended:"
-                    f" {_examples(of_kind)}"
+                    f" {', '.join(named[:EXAMPLES])}{more}"
                 )
         if self.lookup:
             lines.append(
@@ -116,81 +135,68 @@ class ConsistencyReport:
 
 @dataclass(frozen=True, slots=True)
 class ConsistencyCheck:
-    """All that the check of an account needs, but for its shop's client."""
+    """All that the check of an account needs, but for its shop."""
 
     store: ConsistencyStore
     attempts: UploadAttempts
     rules: UploadRules
     clock: Clock
 
+    def read_shop(self, account_id: str, shop: Shop) -> ShopReading:
+        """Read the account's shop whole, compare, and keep what it showed.
+
+        Raises:
+            Implausible: it shows nothing of what we have listed there; what was kept stays.
+            EcautoError: it cannot be read; likewise.
+        """
+        before = self.store.states(account_id)
+        items = list(shop.items())
+        if doubt := disbelief(before[0], items):
+            raise Implausible(doubt, len(items))
+        return self.compared(account_id, items, before, shop.calls)
+
+    def compared(
+        self, account_id: str, items: Sequence[Item], before: States, calls: Counter[str]
+    ) -> ShopReading:
+        """Keep what the shop showed, and tell where it is not what we thought, and think."""
+        self.store.replace_items(account_id, items)
+        now = self.clock.now()
+        # What changed while the shop was read is no disagreement.
+        after = set(find(account_id, *self.store.states(account_id), items, now))
+        found = [each for each in find(account_id, *before, items, now) if each in after]
+        return ShopReading(account_id, items, found, before, Counter(calls))
+
     def check_account(
         self,
         account_id: str,
-        client: BaseShopClient | None,
+        shop: Shop | None,
         progress: Progress | None = None,
         *,
         run_id: str = "",
         fix: bool = False,
     ) -> ConsistencyReport:
-        """Compare, and with `fix` mend what is safe; without a client the shop is not read.
+        """Compare, and with `fix` mend what is safe; without a shop our own sides only.
 
         A shop that cannot be read or believed is a problem in the report, and nothing is mended.
         """
         report = ConsistencyReport(account_id)
-        before = self.store.states(account_id)
-        items = self._read(client, before, report) if client else None
-        report.findings = self._find(account_id, before, items)
-        if client and items is not None:
-            try:
-                if fix:
-                    items = self._read_again(client, items, before, report)
-                # What changed while the shop was read is no disagreement.
-                after = set(self._find(account_id, self.store.states(account_id), items))
-                report.findings = [each for each in report.findings if each in after]
-                if fix:
-                    _Mender(self, client, run_id, report).mend(progress or Silent())
-            except EcautoError as reason:
-                report.problems.append(f"{account_id}: not all was mended: {reason}")
-        report.calls = Counter(client.calls) if client else Counter()
-        if fix and items is not None and not report.problems:
-            self.store.note_check(account_id)
-        return report
-
-    def _find(self, account_id: str, states: States, items: Sequence[Item] | None) -> list[Finding]:
-        return find(account_id, *states, items, self.clock.now())
-
-    def _read(
-        self, client: BaseShopClient, states: States, report: ConsistencyReport
-    ) -> list[Item] | None:
         try:
-            items = list(client.items())
+            report.reading = self.read_shop(account_id, shop) if shop else None
+        except Implausible as doubt:
+            report.shop_items, report.shop_empty = doubt.shown, True
+            report.problems.append(f"{account_id}: {doubt}; nothing is mended")
         except EcautoError as reason:
-            report.problems.append(f"{report.account_id}: the shop was not read: {reason}")
-            return None
-        report.shop_items = len(items)
-        if doubt := disbelief(states[0], items):
-            report.shop_empty = True
-            report.problems.append(f"{report.account_id}: {doubt}; nothing is mended")
-            return None
-        return items
-
-    def _read_again(
-        self,
-        client: BaseShopClient,
-        items: Sequence[Item],
-        states: States,
-        report: ConsistencyReport,
-    ) -> Sequence[Item]:
-        """Before an upload is said to have made nothing, the shop is read the other way round.
-
-        Pages shift while items are deleted, so that one reading may miss an item.
-        """
-        if not any(isinstance(finding.mend, FailRows) for finding in report.findings):
-            return items
-        both = {item.item_id: item for item in client.items("created", "desc")}
-        both |= {item.item_id: item for item in items}
-        report.findings = self._find(report.account_id, states, list(both.values()))
-        return list(both.values())
+            report.problems.append(f"{account_id}: the shop was not read: {reason}")
+        if shop is None or report.reading is None:
+            states, now = self.store.states(account_id), self.clock.now()
+            report.findings = find(account_id, *states, None, now)
+        else:
+            report.findings = [*report.reading.findings]
+            report.shop_items = len(report.reading.items)
+            if fix:
+                _Mender(self, shop, run_id, report).mend(report.reading, progress or Silent())
+        report.calls = Counter(shop.calls) if shop else Counter()
+        return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,61 +204,62 @@ class _Mender:
     """Carries out an account's mends; those that call the shop come last."""
 
     check: ConsistencyCheck
-    client: BaseShopClient
+    shop: Shop
     run_id: str
     report: ConsistencyReport
 
-    def mend(self, progress: Progress) -> None:
+    def mend(self, reading: ShopReading, progress: Progress) -> None:
         """Mend one after another; what is other than it was is left for the next time."""
-        findings = self.report.findings
-        gone = [each for each in findings if isinstance(each.mend, Delist)]
-        todo = [each for each in findings if each.mend and not isinstance(each.mend, Delist)]
-        self._mend_all(todo, "mended", progress)
-        if any(isinstance(each.mend, LookUp) for each in findings):
-            check = self.check
-            self.report.lookup = resolve_unknown(
-                check.attempts, self.client, check.rules, self.report.account_id
-            )
-        self._mend_all(gone, "asked for again", progress)
-
-    def _mend_all(self, findings: Sequence[Finding], what: str, progress: Progress) -> None:
-        for number, finding in enumerate(findings):
-            if finding.mend and self._carry_out(finding.mend):
-                self.report.mended.append(finding)
-            told = f"disagreements of {self.report.account_id} {what}"
-            progress.advanced(told, number + 1, len(findings))
-
-    def _carry_out(self, mend: Mend) -> bool:
-        if isinstance(mend, LookUp):  # one lookup serves all rows
-            return False
-        if isinstance(mend, Delist):
-            return self._is_gone(mend.listing) and self.check.store.delist(mend, self.run_id)
-        return self.check.store.apply(mend)
-
-    def _is_gone(self, listing: ListingState) -> bool:
-        """The second proof: BASE is asked for the item alone."""
+        check, report = self.check, self.report
         try:
-            self.client.item(listing.item_id or "")
-        except ItemGone:
-            return True
-        except Rejected as refusal:
-            self.report.problems.append(
-                f"{self.report.account_id}: {listing.asin} is not delisted: {refusal}"
-            )
-        return False
+            if any(isinstance(finding.mend, FailRows) for finding in reading.findings):
+                # Before an upload is said to have made nothing, the shop is read the other way
+                # round: pages shift while items are deleted, so that one reading may miss an item.
+                both = {item.item_id: item for item in self.shop.items(newest_first=True)}
+                both |= {item.item_id: item for item in reading.items}
+                items = list(both.values())
+                reading = check.compared(report.account_id, items, reading.before, self.shop.calls)
+                report.reading, report.findings = reading, [*reading.findings]
+            gone = [each for each in reading.findings if isinstance(each.mend, Delist)]
+            rest = [e for e in reading.findings if e.mend and not isinstance(e.mend, Delist)]
+            self._carry_out(rest, "mended", progress)
+            if any(isinstance(each.mend, LookUp) for each in rest):
+                report.lookup = resolve_unknown(
+                    check.attempts, self.shop, check.rules, report.account_id
+                )
+            self._carry_out(gone, "asked for again", progress)
+        except EcautoError as reason:
+            report.problems.append(f"{report.account_id}: not all was mended: {reason}")
+        if not report.problems:
+            check.store.note_check(report.account_id)
 
-
-def _examples(findings: Sequence[Finding]) -> str:
-    named = [finding.asin or finding.detail for finding in findings[:EXAMPLES]]
-    more = len(findings) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more else "")
+    def _carry_out(self, findings: Sequence[Finding], what: str, progress: Progress) -> None:
+        account, store = self.report.account_id, self.check.store
+        for number, finding in enumerate(findings, 1):
+            mend = finding.mend
+            done = False
+            if isinstance(mend, Delist):
+                # The second proof: the shop is asked for the item alone.
+                try:
+                    self.shop.item(mend.listing.item_id or "")
+                except ItemGone:
+                    done = store.delist(mend, self.run_id, no_such_item(self.shop.label))
+                except Rejected as refusal:
+                    self.report.problems.append(
+                        f"{account}: {mend.listing.asin} is not delisted: {refusal}"
+                    )
+            elif mend and not isinstance(mend, LookUp):  # one lookup serves all rows
+                done = store.apply(mend)
+            if done:
+                self.report.mended.append(finding)
+            progress.advanced(f"disagreements of {account} {what}", number, len(findings))
 
 
 def adopt_before_uploading(
     queue: UploadQueue,
     check: ConsistencyCheck,
     account_id: str,
-    open_client: Callable[[], BaseShopClient],
+    open_shop: Callable[[], Shop],
 ) -> None:
     """Once after a take-over: what v1.0 had put on the shop is adopted, not made again.
 
@@ -261,6 +268,6 @@ def adopt_before_uploading(
     """
     if not queue.has_imported(account_id) or check.store.checked(account_id):
         return
-    report = check.check_account(account_id, open_client(), run_id="take-over", fix=True)
+    report = check.check_account(account_id, open_shop(), run_id="take-over", fix=True)
     if report.problems:
         raise Unavailable(f"{account_id}: not compared with the shop yet: {report.problems[0]}")

@@ -11,8 +11,8 @@ from typing import Any
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.amazon.facts import Fact
 from ecauto_pipeline.domain.amazon.freshness import Scope
-from ecauto_pipeline.domain.base_shop.accounts import Account
 from ecauto_pipeline.domain.screening.rules import Product, Screening, Verdict, screen
+from ecauto_pipeline.domain.shops.accounts import Account
 from ecauto_pipeline.domain.uploads.intake import (
     Candidate,
     IntakeRow,
@@ -129,18 +129,22 @@ class InboxResult:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """All that an intake needs of the world; `accounts` are all there are, also inactive ones."""
+    """All that an intake needs of the world.
+
+    `accounts` are all there are, also inactive ones, and `setting` is where they are configured.
+    """
 
     store: IntakeStore
     refresher: AmazonRefresher
     screener: Screener
     accounts: Sequence[Account]
+    setting: str
     clock: Clock
 
     def take_in(
         self, parsed: ParsedFile, options: IntakeOptions, progress: Progress
     ) -> IntakeReport:
-        """List the products that are not on BASE yet and that Amazon proves; each has an outcome.
+        """List the products that are not listed yet and that Amazon proves; each has an outcome.
 
         What is done is kept when it is interrupted, and not asked for again the next time.
 
@@ -187,7 +191,7 @@ class Intake:
             return [self._named(options.account_id)]
         active = [account for account in self.accounts if account.active]
         if not active:
-            raise Misconfigured("ECAUTO_BASE__ACCOUNTS: there is no active account to list on")
+            raise Misconfigured(f"{self.setting}: there is no active account to list on")
         # With a limit of 0 nothing would ever be uploaded.
         return [account for account in active if account.daily_upload_limit] or active
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ecauto_pipeline.clock import Clock
-from ecauto_pipeline.domain.base_shop.accounts import Account
+from ecauto_pipeline.domain.shops.accounts import Account
 from ecauto_pipeline.domain.uploads.rules import UploadRules, free_slots
 from ecauto_pipeline.storage.uploads.queue import UploadQueue
 

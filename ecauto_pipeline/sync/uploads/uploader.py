@@ -1,8 +1,8 @@
-"""One listing after another onto a BASE shop, exactly once.
+"""One listing after another onto a shop, exactly once.
 
-claim → rules → items/add (hidden) → pictures → a fresh look at price and stock → shown.
+claim → rules → the item is made, hidden → pictures → a fresh look at price and stock → shown.
 Of a call whose answer was lost nobody knows what it did: the row becomes unknown, and `lookup`
-finds out. All after items/add may be repeated, so a lost worker's row simply goes on from there.
+finds out. All after the making may be repeated, so a lost worker's row simply goes on from there.
 """
 
 from collections import Counter
@@ -12,12 +12,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from ecauto_pipeline.clients.base_shop.client import BaseShopClient
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.amazon.facts import Verdict
-from ecauto_pipeline.domain.base_shop.changes import NewItem
-from ecauto_pipeline.domain.base_shop.pricing import PriceRule
-from ecauto_pipeline.domain.uploads.rules import MAX_IMAGES, Content, Upload, UploadRules
+from ecauto_pipeline.domain.shops.changes import NewItem
+from ecauto_pipeline.domain.shops.pricing import PriceRule
+from ecauto_pipeline.domain.uploads.rules import Content, Upload, UploadRules
 from ecauto_pipeline.errors import (
     AccountStopped,
     Deferred,
@@ -30,6 +29,7 @@ from ecauto_pipeline.errors import (
 )
 from ecauto_pipeline.storage.uploads.attempts import UploadAttempts
 from ecauto_pipeline.storage.uploads.queue import UploadQueue
+from ecauto_pipeline.sync.shop import Shop
 
 SEND_MARGIN = timedelta(seconds=1)
 """A call is sent only if this much of the lease is left beyond its time-out."""
@@ -37,6 +37,9 @@ SEND_MARGIN = timedelta(seconds=1)
 
 LACKING_AGAIN_AFTER = timedelta(hours=3)
 """A product of which something is missing is tried again after the caches were refreshed."""
+
+STOPPED_AGAIN_AFTER = timedelta(minutes=10)
+"""A row that met a limit, or an account that needs a person, is not tried each minute."""
 
 
 class Result(StrEnum):
@@ -134,7 +137,7 @@ class Uploader:
 
     queue: UploadQueue
     attempts: UploadAttempts
-    client: BaseShopClient
+    shop: Shop
     clock: Clock
     rules: UploadRules
     price_rule: PriceRule
@@ -150,153 +153,114 @@ class Uploader:
         Ends early, with the reason, when a budget is used up or a person must act.
         """
         report = UploadReport(account_id)
-        done = 0
-        while limit is None or done < limit:
+        while not report.stopped and (limit is None or report.results.total() < limit):
             if now_due and not self.rules.is_open(self.clock.now()):
                 report.stopped = "uploads pause for the night"
                 break
             upload = self.attempts.claim(account_id, worker, now_due=now_due)
             if upload is None:
                 break
-            done += 1
-            if not self._attempt(upload, report):
-                break
+            try:
+                report.results[self._carry(upload, report)] += 1
+            except _Overtaken:
+                report.results[Result.OVERTAKEN] += 1
+            finally:
+                self.fence.disarm()
         return report
 
-    def _attempt(self, upload: Upload, report: UploadReport) -> bool:
-        """Carry one row as far as it goes; False: the account cannot go on now."""
+    def _carry(self, upload: Upload, report: UploadReport) -> Result:
+        """Carry one row as far as it goes."""
         self._arm(upload)
         try:
-            report.results[self._settle(upload, report)] += 1
-        except _Overtaken:
-            report.results[Result.OVERTAKEN] += 1
-        finally:
-            self.fence.disarm()
-        return not report.stopped
-
-    def _settle(self, upload: Upload, report: UploadReport) -> Result:
-        try:
-            return self._carry(upload, report)
+            content = self.queue.content(upload.asin)
+            if upload.item_id is None:
+                made = self._create(upload, content)
+                if isinstance(made, Result):
+                    return made
+                upload = made
+            return self._complete(upload, content, report)
         except (Deferred, AccountStopped, Misconfigured) as stop:
             report.stopped = str(stop)
             report.needs_a_person = not isinstance(stop, Deferred)
-            return self._later(upload, str(stop))
+            # No retry is spent on that.
+            return self._wait(upload, STOPPED_AGAIN_AFTER, str(stop))
         except Rejected as refusal:
-            reason = f"BASE refuses it after it was made: {refusal}"
+            reason = f"{self.shop.label} refuses it after it was made: {refusal}"
             self._own(self.attempts.fail(upload, reason))
             return Result.FAILED
         except Unavailable as problem:
             return self._put_back(upload, problem)
 
-    def _later(self, upload: Upload, reason: str) -> Result:
-        """A limit, or an account that needs a person: no retry is spent on that."""
-        at = self.clock.now() + timedelta(minutes=10)
-        self._own(self.attempts.put_back(upload, at, reason, spend_retry=False))
-        return Result.PUT_BACK
-
-    def _carry(self, upload: Upload, report: UploadReport) -> Result:
-        content = self.queue.content(upload.asin)
-        if upload.item_id is None:
-            created, result = self._create(upload, content)
-            if created is None:
-                return result
-            upload = created
-        missing = self._add_images(upload, content)
-        return self._publish(upload, missing, report)
-
-    def _create(self, upload: Upload, content: Content) -> tuple[Upload | None, Result]:
-        lacking = self._lacking(content)
-        if lacking:
-            at = self.clock.now() + LACKING_AGAIN_AFTER
-            self._own(self.attempts.put_back(upload, at, lacking, spend_retry=False))
-            return None, Result.PUT_BACK
+    def _create(self, upload: Upload, content: Content) -> Upload | Result:
+        """Make the item, hidden: the one call that must not be made twice."""
+        # The price may be an old one: the item is shown only after a fresh look at it.
+        for what, known in (("title", content.title), ("price", content.amazon_price_jpy)):
+            if not known:
+                lacking = f"the product has no {what} yet"
+                return self._wait(upload, LACKING_AGAIN_AFTER, lacking)
         accepted = self.screen(content)
         if accepted.refusal:
             self._own(self.attempts.fail(upload, accepted.refusal))
-            return None, Result.FAILED
-        new = NewItem(
-            identifier=upload.identifier,
-            title=accepted.title,
-            detail=accepted.detail,
-            price_jpy=self.price_rule.selling_price(content.amazon_price_jpy or 0),
-        )
-        return self._send(upload, new)
-
-    def _lacking(self, content: Content) -> str:
-        """What the caches do not know yet, without which there is no item.
-
-        The price may be an old one: the item is shown only after a fresh look at it.
-        """
-        if not content.title:
-            return "the product has no title yet"
-        return "" if content.amazon_price_jpy else "the product has no price yet"
-
-    def _send(self, upload: Upload, new: NewItem) -> tuple[Upload | None, Result]:
-        """The one call that must not be made twice."""
-        if not self.client.take_upload_slot():
+            return Result.FAILED
+        price = self.price_rule.selling_price(content.amazon_price_jpy or 0)
+        new = NewItem(upload.identifier, accepted.title, accepted.detail, price)
+        if not self.shop.take_upload_slot():
             raise Deferred(f"{upload.account_id}: today's uploads are used up")
         departure = _Departure(self, upload)
         try:
-            item = self.client.add(new, departure.check)
-        except (_TooLate, Rejected, Unavailable) as problem:
-            return None, self._not_made(upload, problem, sent=departure.sent)
-        created = self.attempts.created(upload, item.item_id, new.price_jpy)
-        return self._renewed(created), Result.PUBLISHED
-
-    def _not_made(self, upload: Upload, problem: Exception, *, sent: bool) -> Result:
-        """A refusal is for good; a call that was sent and not answered is unknown."""
-        if isinstance(problem, Rejected):
-            self._own(self.attempts.fail(upload, f"BASE refuses it: {problem}"))
+            item = self.shop.add(new, departure.check)
+        except Rejected as refusal:
+            self._own(self.attempts.fail(upload, f"{self.shop.label} refuses it: {refusal}"))
             return Result.FAILED
-        if sent and not isinstance(problem, NotSent | Throttled):
-            self._own(self.attempts.lost(upload, str(problem)))
-            return Result.UNKNOWN
-        return self._put_back(upload, problem)
+        except (_TooLate, Unavailable) as problem:
+            if departure.sent and not isinstance(problem, NotSent | Throttled):
+                self._own(self.attempts.lost(upload, str(problem)))
+                return Result.UNKNOWN
+            return self._put_back(upload, problem)
+        return self._renewed(self.attempts.created(upload, item.item_id, price))
+
+    def _complete(self, upload: Upload, content: Content, report: UploadReport) -> Result:
+        """Add the pictures that are not there yet; show the item if it is proven to ship now."""
+        item_id = upload.item_id or ""
+        notes: list[str] = []
+        for number, url in enumerate(content.images[: self.shop.max_images], 1):
+            if number <= upload.images_done:
+                continue
+            try:
+                self.shop.add_image(item_id, number, url)
+            except ItemGone:
+                raise
+            except (Rejected, Unavailable) as problem:
+                notes.append(f"picture {number}: {problem}")
+            upload = self._renewed(self.attempts.image_added(upload, number))
+        try:
+            verdict = self.fresh_check(upload.asin)
+        except (Deferred, Unavailable) as problem:
+            verdict = Verdict(None, f"Amazon could not be asked: {problem}")
+        price = None
+        if verdict.in_stock and verdict.price_jpy is not None:
+            price = self.price_rule.selling_price(verdict.price_jpy)
+            self.shop.edit(item_id, price_jpy=price, visible=True)
+        else:
+            notes.append(f"left hidden: {verdict.reason}")
+        shown, note = price is not None, "; ".join(notes)
+        self._own(self.attempts.finish(upload, price_jpy=price, public=shown, note=note))
+        report.notes += [f"{upload.asin}: {each}" for each in notes]
+        return Result.PUBLISHED if shown else Result.HIDDEN
+
+    def _wait(self, upload: Upload, length: timedelta, reason: str) -> Result:
+        """Put the row back without spending a retry."""
+        at = self.clock.now() + length
+        self._own(self.attempts.put_back(upload, at, reason, spend_retry=False))
+        return Result.PUT_BACK
 
     def _put_back(self, upload: Upload, problem: Exception) -> Result:
+        """Certainly nothing was made, or what was done may be done again."""
         at = self.rules.retry_at(self.clock.now(), upload.retry_count)
         spend_retry = not isinstance(problem, _TooLate)
         self._own(self.attempts.put_back(upload, at, str(problem), spend_retry=spend_retry))
         given_up = spend_retry and self.rules.gives_up(upload.retry_count + 1)
         return Result.FAILED if given_up else Result.PUT_BACK
-
-    def _add_images(self, upload: Upload, content: Content) -> list[str]:
-        """Fetch the pictures that are not there yet; returns what BASE could not use."""
-        item_id = upload.item_id or ""
-        missing: list[str] = []
-        for number, url in enumerate(content.images[:MAX_IMAGES], 1):
-            if number <= upload.images_done:
-                continue
-            try:
-                self.client.add_image(item_id, number, url)
-            except ItemGone:
-                raise
-            except (Rejected, Unavailable) as problem:
-                missing.append(f"picture {number}: {problem}")
-            upload = self._renewed(self.attempts.image_added(upload, number))
-        return missing
-
-    def _publish(self, upload: Upload, missing: list[str], report: UploadReport) -> Result:
-        """Show the item at Amazon's present price, if it is proven to ship now."""
-        verdict = self._check(upload.asin)
-        notes = list(missing)
-        price = None
-        if verdict.in_stock and verdict.price_jpy is not None:
-            price = self.price_rule.selling_price(verdict.price_jpy)
-            self.client.edit(upload.item_id or "", price_jpy=price, visible=True)
-        else:
-            notes.append(f"left hidden: {verdict.reason}")
-        shown = price is not None
-        note = "; ".join(notes)
-        self._own(self.attempts.finish(upload, price_jpy=price, public=shown, note=note))
-        report.notes += [f"{upload.asin}: {each}" for each in notes]
-        return Result.PUBLISHED if shown else Result.HIDDEN
-
-    def _check(self, asin: str) -> Verdict:
-        try:
-            return self.fresh_check(asin)
-        except (Deferred, Unavailable) as problem:
-            return Verdict(None, f"Amazon could not be asked: {problem}")
 
     def _renewed(self, upload: Upload | None) -> Upload:
         """The lease began anew with what was just recorded, and ends when the row says so."""

@@ -11,7 +11,7 @@ from ecauto_pipeline.clients.base_shop.client import BaseShopClient, CallBudget
 from ecauto_pipeline.clients.http import JsonApi, open_http
 from ecauto_pipeline.clients.rate_limit import Pacer
 from ecauto_pipeline.clock import SystemClock
-from ecauto_pipeline.domain.base_shop.accounts import Account
+from ecauto_pipeline.domain.shops.accounts import Account
 from ecauto_pipeline.sandbox.base_shop.state import ShopSeed
 from ecauto_pipeline.settings.redaction import Redactor
 from ecauto_pipeline.storage import database
@@ -84,7 +84,7 @@ def rigged(
     turns = database.open_engine("sqlite:///:memory:")
     rate_buckets.create(turns)
     with open_http() as http:
-        store = AccountStore(engine, Cipher(), clock)
+        store = AccountStore(engine, Cipher(), clock, "base")
         yield Rig(account, engine, turns, clock, store, JsonApi(http, endpoint, clock, Redactor()))
     turns.dispose()
 
@@ -95,7 +95,7 @@ def refresh_and_use(url: str, endpoint: str) -> None:
     clock = SystemClock()
     with open_http() as http:
         api = JsonApi(http, endpoint, clock)
-        tokens = BaseTokens(ACCOUNT, AccountStore(engine, Cipher(), clock), api, clock)
+        tokens = BaseTokens(ACCOUNT, AccountStore(engine, Cipher(), clock, "base"), api, clock)
         answer = api.send("GET", "/1/users/me", token=tokens.access_token())
     engine.dispose()
     assert answer.status == 200, answer

@@ -247,7 +247,7 @@ def test_a_crash_between_refresh_and_save_is_said_plainly(
     rig: Rig, sandbox: Sandbox, engine: sa.Engine
 ) -> None:
     with pytest.raises(Killed):
-        rig.tokens(store=KilledWhenSaving(engine, Cipher(), rig.clock)).access_token()
+        rig.tokens(store=KilledWhenSaving(engine, Cipher(), rig.clock, "base")).access_token()
     with pytest.raises(AccountStopped, match="ecauto base connect one"):
         rig.tokens().access_token()
     assert sandbox.calls(TOKEN) == 2
@@ -268,7 +268,7 @@ def test_a_crash_in_the_second_try_allows_no_third(
     started = Tokens(refresh_token=SEED.refresh_token, refresh_started_at=rig.clock.now())
     rig.store.save_tokens("one", started)
     with pytest.raises(Killed):
-        rig.tokens(store=KilledWhenSaving(engine, Cipher(), rig.clock)).access_token()
+        rig.tokens(store=KilledWhenSaving(engine, Cipher(), rig.clock, "base")).access_token()
     with pytest.raises(AccountStopped, match="lost"):
         rig.tokens().access_token()
     assert sandbox.calls(TOKEN) == 1

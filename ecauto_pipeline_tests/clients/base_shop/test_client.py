@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from ecauto_pipeline.clients.base_shop.auth import Refusal, TokenRefused, Verdict
 from ecauto_pipeline.clients.base_shop.client import CALLS_PER_DAY, BaseShopClient, item_from
 from ecauto_pipeline.domain.base_shop.accounts import AccountState, Tokens
-from ecauto_pipeline.domain.base_shop.changes import Item
+from ecauto_pipeline.domain.shops.changes import Item
 from ecauto_pipeline.errors import (
     AccountStopped,
     CredentialsRejected,
@@ -224,6 +224,8 @@ def test_a_listing_that_breaks_off_is_no_proof(client: BaseShopClient, sandbox: 
         b'{"items": [{"item_id": 1.5, "title": "", "price": 1, "stock": 1, "visible": 1}]}',
         b'{"items": [{"item_id": 1, "title": "", "price": NaN, "stock": 1, "visible": 1}]}',
         b'{"items": [{"item_id": 1, "title": "", "price": 1, "stock": 1, "visible": 2}]}',
+        b'{"items": [{"item_id": 1, "title": "", "price": 1%s, "stock": 1, "visible": 1}]}'
+        % (b"0" * 19),
         b"[" * 100_000,
     ],
 )
@@ -249,7 +251,7 @@ def test_a_full_last_page_is_followed_by_an_empty_one(
     scripted: Rig, server: ScriptedServer
 ) -> None:
     server.will(_page(*range(100)), _page())
-    assert len(list(scripted.client().items("created", "desc"))) == 100
+    assert len(list(scripted.client().items(newest_first=True))) == 100
     assert server.received[1].query == {
         "order": "created",
         "sort": "desc",
@@ -263,6 +265,26 @@ def test_a_listing_that_repeats_itself_ends(scripted: Rig, server: ScriptedServe
     server.will(_page(*range(100)), _page(*range(100)))
     with pytest.raises(NoProof, match="same items again"):
         list(scripted.client().items())
+
+
+def _called(numbers: range, *names: int) -> Scripted:
+    """A page of items, of which those are called by their number."""
+    nodes = [{**NODE, "item_id": n, "identifier": f"b-{n}" if n in names else ""} for n in numbers]
+    return answer({"items": nodes})
+
+
+@pytest.mark.parametrize(
+    ("thorough", "found"), [(False, ["7", "499"]), (True, ["7", "499", "500"])]
+)
+def test_a_look_up_goes_back_five_pages_unless_it_is_thorough(
+    scripted: Rig, server: ScriptedServer, found: list[str], *, thorough: bool
+) -> None:
+    pages = [_called(range(n, n + 100), 7, 8, 499, 500) for n in range(0, 500, 100)]
+    server.will(*pages, *([_called(range(500, 501), 500)] if thorough else []))
+    items = scripted.client().look_up({"b-7", "b-499", "b-500"}, thorough=thorough)
+    assert [item.item_id for item in items] == found
+    assert {each.query["order"] for each in server.received} == {"created"}
+    assert len(server.received) == (6 if thorough else 5)
 
 
 def test_ids_beyond_the_floats_stay_exact(scripted: Rig, server: ScriptedServer) -> None:

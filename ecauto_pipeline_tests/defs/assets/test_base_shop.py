@@ -12,7 +12,7 @@ from ecauto_pipeline.sandbox.demo.listings import ACCOUNTS
 from ecauto_pipeline.sandbox.demo.v1 import write_demo_v1
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.storage.tables import decisions, listings, products
+from ecauto_pipeline.storage.tables import decisions, listings, products, shop_items
 from ecauto_pipeline.wiring.pipeline import Pipeline
 from ecauto_pipeline_tests.defs.runs import Runs, failure, rows
 from ecauto_pipeline_tests.program import expected_shops, shops
@@ -245,3 +245,26 @@ def test_a_mirror_that_fails_for_one_account_is_made_of_the_other(
     sentence = failure(runs.run("base_mirror", both(runs)))
     assert sentence.startswith(f"{FIRST}: BASE has restricted the shop")
     assert runs.materialized("base_listings") == {SECOND}
+
+
+EMPTY = Fault(r"/1/items$", FaultKind.BODY, account=FIRST, text='{"items": []}')
+
+
+def mirrored(pipeline: Pipeline) -> dict[str, int]:
+    """How many items of each shop are kept."""
+    query = sa.select(shop_items.c.account_id, sa.func.count()).group_by(shop_items.c.account_id)
+    with pipeline.engine.connect() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def test_a_shop_that_is_suddenly_empty_keeps_its_mirror(
+    pipeline: Pipeline, runs: Runs, sandbox: Sandbox
+) -> None:
+    assert runs.run("base_mirror", both(runs)).success
+    before = mirrored(pipeline)
+    sandbox.faults.replace([EMPTY])
+    result = runs.run("base_mirror", both(runs))
+    sentence = failure(result)
+    assert sentence.startswith(f"{FIRST}: the shop shows no item at all, and none of the ")
+    assert runs.metadata(result, "base_listings").keys() == {SECOND}
+    assert mirrored(pipeline) == before == {name: len(sandbox.items(name)) for name in ACCOUNTS}

@@ -90,6 +90,17 @@ def test_where_all_agrees_nothing_is_found(runs: Runs, sandbox: Sandbox) -> None
     assert agreement(result).passed
 
 
+def test_the_check_keeps_the_mirror_of_what_it_has_read(runs: Runs, sandbox: Sandbox) -> None:
+    gone = delete_item(sandbox, FIRST)
+    result = check(runs, fix=True)
+    numbers = runs.metadata(result, "base_listings")
+    assert numbers.keys() == set(ACCOUNTS)
+    assert numbers[FIRST]["dagster/row_count"] == len(sandbox.items(FIRST))
+    [difference] = rows(numbers[FIRST]["differences"].records)
+    assert (difference["asin"], difference["what"]) == (gone, "deleted")
+    assert sandbox.calls("items", status=200) == len(ACCOUNTS)
+
+
 def test_what_disagrees_is_counted_and_left_until_it_may_be_mended(
     runs: Runs, pipeline: Pipeline, sandbox: Sandbox
 ) -> None:
@@ -174,6 +185,7 @@ def test_a_shop_that_is_suddenly_empty_is_not_believed(
     assert "no item at all" in failure(result)
     numbers = runs.metadata(result, "consistency")
     assert (numbers[FIRST]["shop_empty"], numbers[SECOND]["shop_empty"]) == (True, False)
+    assert runs.metadata(result, "base_listings").keys() == {SECOND}
     delisted = sa.select(sa.func.count()).where(listings.c.status == "delisted")
     with pipeline.engine.connect() as connection:
         assert connection.execute(delisted).scalar() == 0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecauto_pipeline.domain.base_shop.changes import Item
+from ecauto_pipeline.domain.shops.changes import Item
 from ecauto_pipeline.domain.uploads.consistency import (
     MIN_LISTED,
     Adopt,
@@ -23,8 +23,10 @@ from ecauto_pipeline.domain.uploads.consistency import (
     LookUp,
     Mend,
     QueueState,
+    differences,
     disbelief,
     find,
+    strangers,
 )
 from ecauto_pipeline.domain.uploads.rules import LIVE, identifier_for
 from ecauto_pipeline_tests.fakes import MIDDAY
@@ -293,6 +295,45 @@ def test_a_shop_that_shows_nothing_of_ours_is_not_believed(
 ) -> None:
     listings = [listed(item_id=str(number)) for number in range(count)]
     assert (disbelief(listings, items) is None) == believed
+
+
+@pytest.mark.parametrize(
+    ("items", "what"),
+    [
+        ([item()], None),
+        ([item(price_jpy=1301)], "price"),
+        ([item(visible=False)], "visibility"),
+        ([item(price_jpy=1301, visible=False)], "price, visibility"),
+        ([item("12")], "deleted"),
+        ([], "deleted"),
+    ],
+)
+def test_the_differences_tell_what_the_shop_shows_otherwise(
+    items: list[Item], what: str | None
+) -> None:
+    listings = [listed(), replace(listed(B, "13"), status="delisted")]
+    rows = differences(look(listings, [], items))
+    assert [row["what"] for row in rows] == ([what] if what else [])
+
+
+def test_a_difference_shows_both_sides() -> None:
+    assert differences(look([listed(selling_price=None)], [], [item(visible=False)])) == [
+        {
+            "asin": A,
+            "what": "price, visibility",
+            "item_id": "11",
+            "selling_price": None,
+            "shop_price": 1300,
+            "visibility": "public",
+            "shop_visible": False,
+        }
+    ]
+
+
+def test_strangers_are_the_items_that_no_listing_names() -> None:
+    delisted = replace(listed(B, "12"), status="delisted")
+    shown = [item(), item("12"), item("13"), item("77")]
+    assert strangers(look([listed(), delisted], [], shown)) == shown[2:]
 
 
 @dataclass

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecauto_pipeline.domain.amazon.asin import is_asin
-from ecauto_pipeline.domain.base_shop.accounts import Account
+from ecauto_pipeline.domain.shops.accounts import Account
 from ecauto_pipeline.domain.uploads import intake as intake_module
 from ecauto_pipeline.domain.uploads.intake import (
     Candidate,

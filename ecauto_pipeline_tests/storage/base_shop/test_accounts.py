@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from ecauto_pipeline.domain.base_shop.accounts import Account, AccountState, Tokens
+from ecauto_pipeline.domain.base_shop.accounts import AccountState, Tokens
+from ecauto_pipeline.domain.shops.accounts import Account
 from ecauto_pipeline.errors import Misconfigured
 from ecauto_pipeline.settings.model import BaseAccount
 from ecauto_pipeline.storage.base_shop.accounts import AccountStore
@@ -37,7 +38,7 @@ IMPORTED = Account(
 
 @pytest.fixture
 def store(engine: sa.Engine, clock: FakeClock) -> AccountStore:
-    return AccountStore(engine, Cipher("passphrase"), clock)
+    return AccountStore(engine, Cipher("passphrase"), clock, "base")
 
 
 def _columns(engine: sa.Engine, table: sa.Table) -> dict[str, object]:
@@ -76,7 +77,7 @@ def test_tokens_and_credentials_are_encrypted_at_rest(
 def test_plain_tokens_are_readable_after_a_key_is_set_and_encrypted_when_written_again(
     engine: sa.Engine, store: AccountStore, clock: FakeClock
 ) -> None:
-    AccountStore(engine, Cipher(), clock).save_tokens("one", TOKENS)
+    AccountStore(engine, Cipher(), clock, "base").save_tokens("one", TOKENS)
     assert _columns(engine, account_tokens)["refresh_token"] == TOKENS.refresh_token
     tokens = store.tokens("one")
     assert tokens == TOKENS
@@ -89,7 +90,7 @@ def test_without_the_key_nothing_can_be_read(
 ) -> None:
     store.save_tokens("one", TOKENS)
     with pytest.raises(Misconfigured, match="ECAUTO_SECRET_KEY"):
-        AccountStore(engine, Cipher(), clock).tokens("one")
+        AccountStore(engine, Cipher(), clock, "base").tokens("one")
 
 
 def test_the_journal_and_the_state_leave_the_tokens_alone(store: AccountStore) -> None:

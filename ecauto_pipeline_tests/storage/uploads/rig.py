@@ -31,11 +31,11 @@ class QueueRig:
 
     @property
     def queue(self) -> UploadQueue:
-        return UploadQueue(self.engine, self.clock)
+        return UploadQueue(self.engine, self.clock, "base")
 
     @property
     def attempts(self) -> UploadAttempts:
-        return UploadAttempts(self.engine, self.clock, RULES)
+        return UploadAttempts(self.engine, self.clock, "base", RULES)
 
     def enlist(self, names: Iterable[str], account_id: str = "one", **listing: Any) -> None:
         """Pending listings, and their products unless they are there."""

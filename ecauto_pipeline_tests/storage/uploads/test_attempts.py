@@ -86,7 +86,7 @@ def test_two_connections_never_claim_the_same_row(
     engines = [database.open_engine(url) for _ in range(3)]
 
     def claim_all(number: int) -> list[int]:
-        attempts = UploadAttempts(engines[number], clock, RULES)
+        attempts = UploadAttempts(engines[number], clock, "base", RULES)
         claimed: list[int] = []
         while upload := attempts.claim("one", f"worker {number}"):
             claimed.append(upload.id)
@@ -130,7 +130,7 @@ def test_two_accounts_that_claim_a_product_at_once_name_it_differently(
     engines = [database.open_engine(url) for _ in range(2)]
 
     def claim_all(number: int) -> list[str]:
-        attempts = UploadAttempts(engines[number], clock, RULES)
+        attempts = UploadAttempts(engines[number], clock, "base", RULES)
         found: list[str] = []
         while upload := attempts.claim(("one", "two")[number], f"worker {number}"):
             found.append(upload.identifier)

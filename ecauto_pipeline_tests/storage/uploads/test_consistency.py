@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from ecauto_pipeline.domain.amazon.asin import shard_of
-from ecauto_pipeline.domain.base_shop.changes import Item
+from ecauto_pipeline.domain.shops.changes import Item
 from ecauto_pipeline.domain.uploads.consistency import (
     Adopt,
     Delist,
@@ -21,7 +21,7 @@ from ecauto_pipeline.domain.uploads.consistency import (
     QueueState,
 )
 from ecauto_pipeline.domain.uploads.rules import UploadRules
-from ecauto_pipeline.storage.tables import decisions, listings, products, upload_queue
+from ecauto_pipeline.storage.tables import decisions, listings, products, shop_items, upload_queue
 from ecauto_pipeline.storage.uploads.attempts import UploadAttempts
 from ecauto_pipeline.storage.uploads.consistency import ConsistencyStore
 from ecauto_pipeline.storage.uploads.queue import UploadQueue
@@ -37,7 +37,7 @@ Insert = Callable[..., None]
 
 @pytest.fixture
 def store(engine: sa.Engine, clock: FakeClock) -> ConsistencyStore:
-    return ConsistencyStore(engine, clock)
+    return ConsistencyStore(engine, clock, "base")
 
 
 @pytest.fixture
@@ -156,8 +156,8 @@ def test_a_failed_row_that_is_tried_again_goes_on_with_the_adopted_item(
     assert store.apply(Adopt(listing, ITEM, ()))
     (failed,) = rows(engine, upload_queue)
     assert (failed["status"], failed["error_message"]) == ("failed", "refused")
-    assert UploadQueue(engine, clock).retry([row.id]) == 1
-    upload = UploadAttempts(engine, clock, UploadRules()).claim("one", "worker")
+    assert UploadQueue(engine, clock, "base").retry([row.id]) == 1
+    upload = UploadAttempts(engine, clock, "base", UploadRules()).claim("one", "worker")
     assert upload is not None
     assert upload.item_id == ITEM.item_id
 
@@ -190,8 +190,8 @@ def test_what_is_gone_is_delisted_with_a_decision(
 ) -> None:
     insert(listings, status="listed", platform_item_id=ITEM.item_id)
     listing, _ = seen(store)
-    assert store.delist(Delist(listing), "run-1")
-    assert not store.delist(Delist(listing), "run-1")
+    assert store.delist(Delist(listing), "run-1", "gone")
+    assert not store.delist(Delist(listing), "run-1", "gone")
     assert rows(engine, listings)[0]["status"] == "delisted"
     (decision,) = rows(engine, decisions)
     names = ("run_id", "listing_id", "kind", "old", "new", "rule", "outcome", "dry_run")
@@ -233,7 +233,7 @@ def test_a_listing_that_changed_meanwhile_is_left_alone(
         connection.execute(sa.update(listings).values(values))
     before = [rows(engine, table) for table in (listings, upload_queue, decisions)]
     if mend is Delist:
-        assert not store.delist(Delist(listing), "run-1")
+        assert not store.delist(Delist(listing), "run-1", "gone")
     else:
         mends: dict[type, Adopt | FailRows | Follow] = {
             Adopt: Adopt(listing, ITEM, ()),
@@ -276,7 +276,7 @@ def test_a_listed_item_that_is_being_uploaded_is_not_delisted(
     insert(listings, status="listed", platform_item_id=ITEM.item_id)
     insert(upload_queue, status="pending", item_id=ITEM.item_id)
     listing, _ = seen(store)
-    assert not store.delist(Delist(listing), "run-1")
+    assert not store.delist(Delist(listing), "run-1", "gone")
     assert rows(engine, decisions) == []
 
 
@@ -296,3 +296,28 @@ def test_a_listing_that_is_being_queued_is_not_adopted_beside_it(
     thread.join()
     assert done == [False]
     assert rows(engine, listings)[0]["status"] == "pending"
+
+
+def test_the_mirror_is_what_the_shop_just_showed(
+    store: ConsistencyStore, engine: sa.Engine
+) -> None:
+    store.replace_items("one", [replace(ITEM, item_id=each) for each in ("1001", "1002")])
+    store.replace_items("two", [replace(ITEM, item_id="1001")])
+    store.replace_items("one", [replace(ITEM, item_id="1002", price_jpy=2000, modified_at=MIDDAY)])
+    found = [tuple(row.values()) for row in rows(engine, shop_items)]
+    called = f"b-{ASIN}-1"
+    assert found == [
+        ("base", "one", "1002", called, "題", 2000, 1, True, MIDDAY, MIDDAY),
+        ("base", "two", "1001", called, "題", 1500, 1, True, None, MIDDAY),
+    ]
+    store.replace_items("one", [])
+    assert [row["account_id"] for row in rows(engine, shop_items)] == ["two"]
+
+
+def test_an_item_with_a_name_that_no_database_keeps_is_kept_without(
+    store: ConsistencyStore, engine: sa.Engine
+) -> None:
+    store.replace_items("one", [replace(ITEM, title="題\0名", identifier="\0")])
+    assert [(row["title"], row["identifier"]) for row in rows(engine, shop_items)] == [
+        ("題名", None)
+    ]

@@ -23,7 +23,7 @@ DATES = {"created_at": MIDDAY, "updated_at": MIDDAY}
 
 @pytest.fixture
 def store(engine: sa.Engine, clock: FakeClock) -> IntakeStore:
-    return IntakeStore(engine, clock)
+    return IntakeStore(engine, clock, "base")
 
 
 def enlist(engine: sa.Engine, asin: str, **listing: Any) -> None:
@@ -188,7 +188,7 @@ def test_two_at_once_list_everything_once(
 
     def take_in(account_id: str) -> Counter[Outcome]:
         mine = wanted if account_id in {"one", "three"} else wanted[::-1]
-        own = IntakeStore(engine, clock)
+        own = IntakeStore(engine, clock, "base")
         start.wait(PATIENCE_SECONDS)
         own.prepare(mine)
         return Counter(outcomes(commit(own, *(added(asin, account_id) for asin in mine))))

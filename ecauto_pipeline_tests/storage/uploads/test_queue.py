@@ -135,7 +135,7 @@ def side_by_side(url: str, clock: FakeClock, do: Callable[[UploadQueue], int]) -
     """What it gives on two connections at once."""
     engines = [database.open_engine(url) for _ in range(2)]
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(do, [UploadQueue(engine, clock) for engine in engines]))
+        results = list(pool.map(do, [UploadQueue(engine, clock, "base") for engine in engines]))
     for engine in engines:
         engine.dispose()
     return results
@@ -159,7 +159,7 @@ def test_rows_that_another_is_just_adding_are_left_to_it(
     other = database.open_engine(url)
     with ThreadPoolExecutor() as pool, rig.engine.connect() as connection:
         connection.execute(sa.insert(upload_queue).values(row))
-        waiting = pool.submit(UploadQueue(other, clock).fill, "one", slots)
+        waiting = pool.submit(UploadQueue(other, clock, "base").fill, "one", slots)
         blocked = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
         with rig.engine.connect() as observer:
             while not observer.execute(blocked).scalar():

@@ -18,19 +18,24 @@ from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.domain.amazon.asin import shard_of
 from ecauto_pipeline.domain.uploads.consistency import ListingState, QueueState
 from ecauto_pipeline.domain.uploads.rules import UploadRules, free_slots
+from ecauto_pipeline.errors import Implausible
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.base_shop.state import Item, ShopSeed
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.storage.base_shop.accounts import AccountStore
 from ecauto_pipeline.storage.cipher import Cipher
-from ecauto_pipeline.storage.tables import decisions, listings, products, upload_queue
+from ecauto_pipeline.storage.tables import decisions, listings, products, shop_items, upload_queue
 from ecauto_pipeline.storage.uploads.attempts import UploadAttempts
 from ecauto_pipeline.storage.uploads.consistency import ConsistencyStore
 from ecauto_pipeline.storage.uploads.queue import UploadQueue
 from ecauto_pipeline.storage.v1.additions import ImportStore
 from ecauto_pipeline.sync.progress import Silent
-from ecauto_pipeline.sync.uploads.consistency import ConsistencyCheck, ConsistencyReport
+from ecauto_pipeline.sync.uploads.consistency import (
+    ConsistencyCheck,
+    ConsistencyReport,
+    ShopReading,
+)
 from ecauto_pipeline.sync.v1 import import_v1
 from ecauto_pipeline_tests.clients.base_shop.rig import ACCOUNT, rigged
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
@@ -74,18 +79,21 @@ class Rig:
             def advanced(self, what: str, done: int, total: int) -> None:
                 told.append((what, done, total))
 
-        return ConsistencyCheck(
-            store or ConsistencyStore(self.engine, self.clock),
-            UploadAttempts(self.engine, self.clock, RULES),
-            RULES,
-            self.clock,
-        ).check_account(
+        return self.checker(store).check_account(
             account_id,
             client or self.clients[account_id](),
             Listening(),
             run_id="run-1",
             fix=fix,
         )
+
+    def read(self) -> ShopReading:
+        return self.checker().read_shop(ONE, self.clients[ONE]())
+
+    def checker(self, store: ConsistencyStore | None = None) -> ConsistencyCheck:
+        store = store or ConsistencyStore(self.engine, self.clock, "base")
+        attempts = UploadAttempts(self.engine, self.clock, "base", RULES)
+        return ConsistencyCheck(store, attempts, RULES, self.clock)
 
     def insert(self, table: sa.Table, asin: str, **values: Any) -> None:
         """A row, and its product if there is none."""
@@ -188,13 +196,7 @@ def test_without_fix_everything_is_reported_and_nothing_touched(rig: Rig) -> Non
 
 def test_without_a_client_what_needs_no_shop_is_found(rig: Rig) -> None:
     rig.insert(listings, A)
-    check = ConsistencyCheck(
-        ConsistencyStore(rig.engine, rig.clock),
-        UploadAttempts(rig.engine, rig.clock, RULES),
-        RULES,
-        rig.clock,
-    )
-    report = check.check_account(ONE, None, fix=True)
+    report = rig.checker().check_account(ONE, None, fix=True)
     assert (found(report), report.shop_items, report.calls) == ({"orphan": 1}, None, {})
     assert rig.sandbox.calls() == 0
 
@@ -216,6 +218,47 @@ def test_a_shop_that_shows_nothing_of_ours_mends_nothing(rig: Rig, *, foreign: b
     assert "of the 6 that are listed there; nothing is mended" in report.lines()[0]
     assert rig.everything() == before
     assert report.calls == {"items": 1}
+
+
+def mirrored(rig: Rig) -> list[str]:
+    return [row["item_id"] for row in rig.rows(shop_items)]
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_what_the_shop_shows_is_kept(rig: Rig, *, fix: bool) -> None:
+    rig.enlist(0, 1)
+    stranger = rig.add_item("by hand")
+    report = rig.check(fix=fix)
+    assert mirrored(rig) == [*(row["platform_item_id"] for row in rig.rows()), stranger]
+    assert report.reading is not None
+    assert (report.reading.calls, report.calls) == ({"items": 1}, {"items": 1})
+
+
+@pytest.mark.parametrize("shown", [[], ["b-B09ZZZZZZZ-1"]], ids=["nothing", "nothing of ours"])
+def test_what_is_kept_of_a_shop_stays_when_it_is_not_believed(rig: Rig, shown: list[str]) -> None:
+    rig.enlist(*range(6))
+    rig.check()
+    before = mirrored(rig)
+    if shown:
+        rig.add_item(*shown)
+    rig.shows_once(*shown)
+    report = rig.check()
+    assert (report.reading, report.shop_empty, report.shop_items) == (None, True, len(shown))
+    rig.shows_once(*shown)
+    with pytest.raises(Implausible, match="of the 6 that are listed there"):
+        rig.read()
+    assert (mirrored(rig), len(before)) == (before, 6)
+    assert {row["status"] for row in rig.rows()} == {"listed"}
+
+
+def test_a_reading_alone_mends_nothing(rig: Rig) -> None:
+    rig.enlist(0, 1)
+    rig.delete_items(rig.rows()[0]["platform_item_id"])
+    before = rig.everything()
+    reading = rig.read()
+    assert (len(reading.items), reading.calls) == (1, {"items": 1})
+    assert [(each.kind, each.asin) for each in reading.findings] == [("gone_from_shop", A)]
+    assert (rig.everything(), mirrored(rig)) == (before, [rig.rows()[1]["platform_item_id"]])
 
 
 def test_a_shop_that_cannot_be_read_mends_nothing(rig: Rig) -> None:
@@ -267,7 +310,7 @@ def test_what_no_reading_shows_is_failed_and_left_to_a_person(rig: Rig) -> None:
     assert rig.one(upload_queue, "status", "error_message") == ("failed", "not on the shop")
     assert rig.check().findings == []
     slots = free_slots(rig.clock.now(), None, 1000, RULES)
-    queue = UploadQueue(rig.engine, rig.clock)
+    queue = UploadQueue(rig.engine, rig.clock, "base")
     assert queue.fill(ONE, slots) == 0
     assert queue.retry([rig.rows(upload_queue)[0]["id"]]) == 1
 
@@ -390,7 +433,7 @@ def test_what_changes_while_the_shop_is_read_is_no_disagreement(rig: Rig) -> Non
                 )
             return super().states(account_id)
 
-    report = rig.check(store=Moving(rig.engine, rig.clock))
+    report = rig.check(store=Moving(rig.engine, rig.clock, "base"))
     assert (report.findings, report.mended) == ([], [])
 
 
@@ -467,7 +510,7 @@ def test_the_numbers_of_production_are_mended_looked_up_and_queued(
     import_v1(
         v1.folder,
         ImportStore(rig.engine),
-        AccountStore(rig.engine, Cipher(), rig.clock),
+        AccountStore(rig.engine, Cipher(), rig.clock, "base"),
         rig.clock,
         toml_file=tmp_path / "ecauto.toml",
         dry_run=False,
@@ -492,7 +535,7 @@ def test_the_numbers_of_production_are_mended_looked_up_and_queued(
     for account, count in ORPHANS.items():
         assert found(rig.check(account)) == {"orphan": count}
 
-    queue = UploadQueue(rig.engine, rig.clock)
+    queue = UploadQueue(rig.engine, rig.clock, "base")
     for account, count in ORPHANS.items():
         slots = free_slots(rig.clock.now(), queue.last_scheduled(account), 1000, RULES)
         assert queue.fill(account, slots) == count

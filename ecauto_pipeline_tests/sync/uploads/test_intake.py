@@ -79,10 +79,11 @@ def inbox(tmp_path: Path, clock: FakeClock) -> Inbox:
 def intake_of(rig: PipelineRig, rules: ScreeningRules | None = None) -> Intake:
     pipeline = rig.pipeline
     return Intake(
-        store=IntakeStore(pipeline.engine, rig.clock),
+        store=IntakeStore(pipeline.engine, rig.clock, "base"),
         refresher=pipeline.amazon.refresher,
         screener=Screener(rules or ScreeningRules(), pipeline.uploads.screenings),
         accounts=pipeline.shops.account_store.accounts(pipeline.settings.base.accounts),
+        setting="ECAUTO_BASE__ACCOUNTS",
         clock=rig.clock,
     )
 

@@ -219,7 +219,7 @@ def unreachable(rig: UploadRig, uploader: Uploader) -> Uploader:
     budget = CallBudget(account, "nobody", pacer, windows, rig.clock, multiplier=1000)
     api = JsonApi(open_http(1), NOBODY, rig.clock)
     client = BaseShopClient(api, pipeline.shops.tokens(account), budget, rig.clock)
-    return replace(uploader, client=client)
+    return replace(uploader, shop=client)
 
 
 @ON_BOTH

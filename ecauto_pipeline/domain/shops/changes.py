@@ -1,4 +1,4 @@
-"""Listings on BASE, and the decisions about their price and visibility.
+"""Listings on shops, and the decisions about their price and visibility.
 
 First everything is decided, without I/O; then the decisions are carried out.
 """
@@ -9,8 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from ecauto_pipeline.domain.base_shop.pricing import PriceRule
-from ecauto_pipeline.domain.base_shop.visibility import Visibility
+from ecauto_pipeline.domain.shops.pricing import PriceRule
+from ecauto_pipeline.domain.shops.visibility import Visibility
 
 BREAKER_MIN_LISTINGS = 5
 """Fewer changes than this never trip the breaker, so that small shops can work."""
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A listing on a BASE shop, beside what is known of its product on Amazon.
+    """A listing on a shop, beside what is known of its product on Amazon.
 
     `amazon_price_jpy` and `in_stock` are None where nothing is proven.
     """
@@ -53,7 +53,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item as a BASE shop has it."""
+    """An item as a shop has it."""
 
     item_id: str
     identifier: str | None
@@ -66,7 +66,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """An item to be made on a BASE shop."""
+    """An item to be made on a shop."""
 
     identifier: str
     title: str
@@ -112,11 +112,18 @@ class Plan:
         """How many listings would be hidden."""
         return sum(change.visible is False for change in self.visibility)
 
-    @property
-    def prices_of_the_shown(self) -> tuple[Change, ...]:
-        """The price changes but for those of listings that are about to come back."""
+    def changes(self, kind: Kind, *, prices_alone: bool) -> tuple[Change, ...]:
+        """Those of one kind.
+
+        A listing that is about to come back is given its price in the call that shows it, unless
+        prices are written alone.
+        """
+        if kind == Kind.VISIBILITY:
+            return self.visibility
         returning = {change.listing.id for change in self.visibility if change.visible}
-        return tuple(change for change in self.prices if change.listing.id not in returning)
+        return tuple(
+            change for change in self.prices if prices_alone or change.listing.id not in returning
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,26 +174,11 @@ def decide_visibility(listing: Listing, rule: PriceRule) -> Change | None:
             reason="out of stock on Amazon",
             visible=False,
         )
-    if listing.in_stock and not listing.public and listing.amazon_price_jpy is not None:
-        return _show(listing, rule.selling_price(listing.amazon_price_jpy), rule)
-    return None
-
-
-def delist(listing: Listing) -> Change:
-    """The shop does not have the item any more."""
-    return Change(
-        listing,
-        Kind.DELIST,
-        old="listed",
-        new="delisted",
-        rule="item_gone",
-        reason="BASE has no such item any more",
-    )
-
-
-def _show(listing: Listing, price: int, rule: PriceRule) -> Change:
-    reason = f"in stock on Amazon at {listing.amazon_price_jpy} yen"
+    if not listing.in_stock or listing.public or listing.amazon_price_jpy is None:
+        return None
+    price = rule.selling_price(listing.amazon_price_jpy)
     differs = rule.differs(listing.selling_price, price)
+    reason = f"in stock on Amazon at {listing.amazon_price_jpy} yen"
     return Change(
         listing,
         Kind.VISIBILITY,
@@ -197,6 +189,23 @@ def _show(listing: Listing, price: int, rule: PriceRule) -> Change:
         price_jpy=price if differs else None,
         visible=True,
     )
+
+
+def delist(listing: Listing, label: str) -> Change:
+    """The shop does not have the item any more; `label` is what people call the marketplace."""
+    return Change(
+        listing,
+        Kind.DELIST,
+        old="listed",
+        new="delisted",
+        rule="item_gone",
+        reason=no_such_item(label),
+    )
+
+
+def no_such_item(label: str) -> str:
+    """Why a listing is delisted."""
+    return f"{label} has no such item any more"
 
 
 def decide_price(listing: Listing, rule: PriceRule) -> Change | None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecauto_pipeline.domain.base_shop import changes as base_shop
-from ecauto_pipeline.domain.base_shop.changes import (
+from ecauto_pipeline.domain.shops import changes
+from ecauto_pipeline.domain.shops.changes import (
     Breaker,
     Change,
     Kind,
@@ -21,7 +21,7 @@ from ecauto_pipeline.domain.base_shop.changes import (
     delist,
     plan_changes,
 )
-from ecauto_pipeline.domain.base_shop.pricing import PriceRule
+from ecauto_pipeline.domain.shops.pricing import PriceRule
 
 RULE = PriceRule()
 
@@ -44,7 +44,7 @@ def numbered(listing: Listing, count: int, start: int = 1) -> list[Listing]:
 
 
 def test_the_examples_hold() -> None:
-    assert doctest.testmod(base_shop).failed == 0
+    assert doctest.testmod(changes).failed == 0
 
 
 def test_what_is_sold_out_is_hidden() -> None:
@@ -131,7 +131,7 @@ def test_a_returning_listing_is_priced_in_the_call_that_shows_it() -> None:
     dearer = replace(LISTING, amazon_price_jpy=2000)
     plan = plan_changes([dearer, replace(dearer, id=2, public=False)], RULE)
     assert [change.listing.id for change in plan.prices] == [1, 2]
-    assert [change.listing.id for change in plan.prices_of_the_shown] == [1]
+    assert [change.listing.id for change in plan.changes(Kind.PRICE, prices_alone=False)] == [1]
 
 
 def test_nothing_listed_is_nothing_to_do() -> None:
@@ -139,7 +139,7 @@ def test_nothing_listed_is_nothing_to_do() -> None:
 
 
 def test_a_delisting_changes_neither_price_nor_visibility() -> None:
-    change = delist(LISTING)
+    change = delist(LISTING, "BASE")
     assert (change.kind, change.price_jpy, change.visible) == (Kind.DELIST, None, None)
 
 
@@ -231,7 +231,9 @@ def applied(listings: Sequence[Listing], changes: Sequence[Change]) -> list[List
 @given(LISTINGS, RULES)
 def test_a_plan_carried_out_leaves_nothing_to_do(listings: list[Listing], rule: PriceRule) -> None:
     plan = plan_changes(listings, rule)
-    after = plan_changes(applied(listings, [*plan.visibility, *plan.prices_of_the_shown]), rule)
+    after = plan_changes(
+        applied(listings, [*plan.visibility, *plan.changes(Kind.PRICE, prices_alone=False)]), rule
+    )
     assert (after.visibility, after.prices) == ((), ())
 
 

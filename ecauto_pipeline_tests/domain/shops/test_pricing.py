@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecauto_pipeline.domain.base_shop import pricing
-from ecauto_pipeline.domain.base_shop.pricing import PriceBand, PriceRule
+from ecauto_pipeline.domain.shops import pricing
+from ecauto_pipeline.domain.shops.pricing import PriceBand, PriceRule
 
 BANDS = (
     PriceBand(1000, Decimal("1.5")),

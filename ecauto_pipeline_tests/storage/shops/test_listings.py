@@ -9,19 +9,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from ecauto_pipeline.domain.base_shop.changes import (
+from ecauto_pipeline.domain.shops.changes import (
     Change,
-    Item,
     Kind,
     Listing,
     Outcome,
     delist,
     plan_changes,
 )
-from ecauto_pipeline.domain.base_shop.pricing import PriceRule
-from ecauto_pipeline.storage.base_shop.listings import ListingStore
+from ecauto_pipeline.domain.shops.pricing import PriceRule
+from ecauto_pipeline.storage.shops.listings import ListingStore
 from ecauto_pipeline.storage.tables import (
-    base_items,
     decisions,
     listings,
     products,
@@ -38,7 +36,7 @@ Add = Callable[..., int]
 
 @pytest.fixture
 def store(engine: sa.Engine, clock: FakeClock) -> ListingStore:
-    return ListingStore(engine, clock)
+    return ListingStore(engine, clock, "base")
 
 
 @pytest.fixture
@@ -72,7 +70,7 @@ def rows(engine: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:
 
 def changes(store: ListingStore) -> list[Change]:
     plan = plan_changes(store.listed("one", SINCE), PriceRule())
-    return [*plan.visibility, *plan.prices_of_the_shown]
+    return [*plan.visibility, *plan.changes(Kind.PRICE, prices_alone=False)]
 
 
 def test_a_listing_is_told_beside_what_is_proven(store: ListingStore, add: Add) -> None:
@@ -190,6 +188,7 @@ def test_decisions_are_written_down_before_they_are_carried_out(
     assert decision == {
         "id": decision["id"],
         "run_id": "run-1",
+        "platform": "base",
         "account_id": "one",
         "listing_id": number,
         "asin": ASIN,
@@ -233,7 +232,7 @@ def test_what_the_shop_took_is_in_the_listing_and_its_decision(
     ids = store.record("run-1", [change], Outcome.PLANNED, dry_run=False)
     later = FakeClock()
     later.advance(seconds=5)
-    ListingStore(engine, later).written(ids[number], change)
+    ListingStore(engine, later, "base").written(ids[number], change)
     assert rows(engine, listings) == [before | {"updated_at": later.now()} | after]
     (decision,) = rows(engine, decisions)
     assert (decision["outcome"], decision["written_at"]) == ("written", later.now())
@@ -244,7 +243,7 @@ def test_a_delisted_item_is_no_listing_any_more(
     store: ListingStore, add: Add, engine: sa.Engine
 ) -> None:
     number = add(product=FRESH)
-    change = delist(store.listed("one", SINCE)[0])
+    change = delist(store.listed("one", SINCE)[0], "BASE")
     ids = store.record("run-1", [change], Outcome.PLANNED, dry_run=False)
     store.written(ids[number], change)
     assert store.listed("one", SINCE) == []
@@ -285,87 +284,9 @@ def test_decisions_are_recorded_all_or_none(
     add(product=FRESH | {"amazon_price_jpy": 2000})
     (change,) = changes(store)
     stray = delist(
-        Listing(999, ASIN, "one", "1", None, public=True, amazon_price_jpy=None, in_stock=None)
+        Listing(999, ASIN, "one", "1", None, public=True, amazon_price_jpy=None, in_stock=None),
+        "BASE",
     )
     with pytest.raises(IntegrityError):
         store.record("run-1", [change, stray], Outcome.PLANNED, dry_run=False)
     assert rows(engine, decisions) == []
-
-
-def item(item_id: str, *, price_jpy: int = 1300, visible: bool = True) -> Item:
-    return Item(item_id, None, "題", price_jpy, 1, visible, MIDDAY)
-
-
-def test_the_mirror_is_what_the_shop_just_showed(store: ListingStore, engine: sa.Engine) -> None:
-    store.replace_items("one", [item("1001"), item("1002")])
-    store.replace_items("two", [item("1001")])
-    store.replace_items("one", [item("1002", price_jpy=2000), item("2200000001")])
-    found = [
-        (row["account_id"], row["item_id"], row["price_jpy"]) for row in rows(engine, base_items)
-    ]
-    assert found == [("one", "1002", 2000), ("one", "2200000001", 1300), ("two", "1001", 1300)]
-    store.replace_items("one", [])
-    assert [row["account_id"] for row in rows(engine, base_items)] == ["two"]
-
-
-@pytest.mark.parametrize(
-    ("shown", "differs"),
-    [
-        ([item("1001")], False),
-        ([item("1001", price_jpy=1301)], True),
-        ([item("1001", visible=False)], True),
-        ([item("1002")], True),
-        ([], True),
-    ],
-)
-def test_drift_is_where_the_shop_is_not_what_we_think(
-    store: ListingStore, add: Add, shown: list[Item], *, differs: bool
-) -> None:
-    add()
-    add("B000000002", status="delisted")
-    add("B000000003", account_id="two")
-    store.replace_items("one", shown)
-    assert [row["asin"] for row in store.drift("one")] == ([ASIN] if differs else [])
-
-
-@pytest.mark.parametrize(
-    ("shown", "what"),
-    [
-        ([item("1001", price_jpy=1301)], "price"),
-        ([item("1001", visible=False)], "visibility"),
-        ([item("1001", price_jpy=1301, visible=False)], "price, visibility"),
-        ([item("1002")], "deleted"),
-    ],
-)
-def test_drift_tells_what_differs(
-    store: ListingStore, add: Add, shown: list[Item], what: str
-) -> None:
-    add()
-    store.replace_items("one", shown)
-    assert [row["what"] for row in store.drift("one")] == [what]
-
-
-def test_a_listing_without_a_price_has_drifted(store: ListingStore, add: Add) -> None:
-    add(selling_price=None)
-    store.replace_items("one", [item("1001")])
-    assert [row["what"] for row in store.drift("one")] == ["price"]
-
-
-def test_items_that_no_listing_of_the_account_names_are_unknown(
-    store: ListingStore, add: Add
-) -> None:
-    add()
-    add("B000000002", status="delisted")
-    add("B000000003", account_id="two")
-    add("B000000004", platform_item_id=None)
-    store.replace_items("one", [item("1001"), item("1002"), item("1003"), item("77")])
-    store.replace_items("two", [item("88")])
-    assert [row["item_id"] for row in store.unknown_items("one")] == ["1003", "77"]
-    assert [row["item_id"] for row in store.unknown_items("two")] == ["88"]
-    assert store.unknown_items("one")[0] == {
-        "item_id": "1003",
-        "identifier": None,
-        "title": "題",
-        "price_jpy": 1300,
-        "visible": True,
-    }

@@ -1,10 +1,10 @@
 """What became of the decisions about an account's listings."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ecauto_pipeline.domain.base_shop.changes import Change, Kind, Outcome
+from ecauto_pipeline.domain.shops.changes import Change, Kind, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,3 @@ class WriteReport:
         """How many changes to that value were written, or are planned in a dry run."""
         done = {Outcome.WRITTEN, Outcome.PLANNED}
         return sum(change.new == new and outcome in done for change, outcome in self.changes)
-
-
-@dataclass(frozen=True, slots=True)
-class MirrorReport:
-    """What a shop has, where it is not what we think, and what no listing of ours names."""
-
-    account_id: str
-    items: int
-    drift: Sequence[Mapping[str, object]]
-    calls: Counter[str]
-    unknown_here: Sequence[Mapping[str, object]] = ()

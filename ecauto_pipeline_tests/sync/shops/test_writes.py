@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from ecauto_pipeline.domain.base_shop.changes import Outcome
+from ecauto_pipeline.domain.shops.changes import Kind, Outcome
 from ecauto_pipeline.errors import AccountStopped
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.base_shop import state as base_shop_state
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.storage.tables import base_items, decisions, listings
-from ecauto_pipeline.sync.base_shop.report import WriteOptions, WriteReport
-from ecauto_pipeline.sync.base_shop.writes import FAILURES_IN_A_ROW
+from ecauto_pipeline.storage.tables import decisions, listings
 from ecauto_pipeline.sync.progress import Silent
+from ecauto_pipeline.sync.shops.report import WriteOptions, WriteReport
+from ecauto_pipeline.sync.shops.writes import FAILURES_IN_A_ROW
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock
 from ecauto_pipeline_tests.sync.pipeline_rig import SHOPS, PipelineRig, pipeline_rigged
 
@@ -101,8 +101,8 @@ class Shops:
 
     def sync(self, kind: str, account: str = "one", **options: Any) -> WriteReport:
         sync = self.rig.pipeline.shops.writes()
-        write = sync.sync_visibility if kind == "visibility" else sync.sync_prices
-        return write(account, WriteOptions("run-1", **options), Silent())
+        chosen = Kind.VISIBILITY if kind == "visibility" else Kind.PRICE
+        return sync.write(account, chosen, WriteOptions("run-1", **options), Silent())
 
     def edits(self) -> int:
         return self.rig.sandbox.calls(EDIT)
@@ -418,26 +418,6 @@ def test_when_the_hours_calls_are_used_up_the_rest_is_deferred(
         assert shops.sync("prices").outcomes == {Outcome.WRITTEN: 2}
 
 
-def test_the_mirror_shows_what_drifted(shops: Shops) -> None:
-    delete(shops, 0)
-    report = shops.rig.pipeline.shops.writes().mirror_items("one")
-    assert report.items == SIZE - 1
-    assert [row["asin"] for row in report.drift] == [shops.asins()[0]]
-    assert len(shops.rig.rows(base_items)) == SIZE - 1
-    assert report.calls == {"items": 1}
-    assert report.unknown_here == []
-
-
-def test_the_mirror_shows_what_no_listing_names(shops: Shops) -> None:
-    item = base_shop_state.Item(title="by hand", price=500, stock=1)
-    with shops.rig.sandbox.state.lock:
-        item_id = shops.rig.sandbox.state.add_item("one", item)
-        shops.rig.sandbox.state.commit()
-    report = shops.rig.pipeline.shops.writes().mirror_items("one")
-    assert [row["item_id"] for row in report.unknown_here] == [str(item_id)]
-    assert report.drift == []
-
-
 def test_progress_tells_how_far_it_is(shops: Shops) -> None:
     told: list[tuple[str, int, int]] = []
 
@@ -448,5 +428,5 @@ def test_progress_tells_how_far_it_is(shops: Shops) -> None:
     for number in range(3):
         shops.now(number, amazon_price_jpy=2000)
     sync = shops.rig.pipeline.shops.writes()
-    sync.sync_prices("one", WriteOptions("run-1"), Listening())
+    sync.write("one", Kind.PRICE, WriteOptions("run-1"), Listening())
     assert told == [("price of one", number, 3) for number in (1, 2, 3)]

@@ -1,0 +1,1 @@
+"""Shops of any marketplace: records and decisions."""

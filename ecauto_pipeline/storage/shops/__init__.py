@@ -1,0 +1,1 @@
+"""Shops of any marketplace: what the database keeps of them."""

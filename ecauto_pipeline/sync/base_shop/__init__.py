@@ -1,1 +1,0 @@
-"""BASE: what happens, in what order."""

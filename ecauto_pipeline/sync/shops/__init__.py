@@ -1,0 +1,1 @@
+"""Shops of any marketplace: what happens, in what order."""

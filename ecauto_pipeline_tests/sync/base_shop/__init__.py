@@ -1,1 +1,0 @@
-"""Tests of sync.base_shop."""
