@@ -8,16 +8,14 @@ import dagster as dg
 from ecauto_pipeline.defs import jobs, resources, schedules, sensors
 from ecauto_pipeline.defs.assets import amazon, base_shop, consistency, shopify, uploads
 from ecauto_pipeline.defs.instance import loggers
-from ecauto_pipeline.domain.amazon.facts import Fact
-from ecauto_pipeline.settings.model import Settings, load_settings
+from ecauto_pipeline.settings.loading import Settings, load_settings
 
 
 def code_location(settings: Settings) -> dg.Definitions:
     """Everything Dagster is to know, judged by these settings' TTLs."""
-    ttl = {Fact(name): limit for name, limit in settings.ttl}
     return dg.Definitions(
         assets=[
-            *amazon.assets_judged_by(ttl),
+            *amazon.assets_judged_by(settings.ttl),
             *base_shop.ALL,
             *uploads.ALL,
             *consistency.ALL,

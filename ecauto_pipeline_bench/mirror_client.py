@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from ecauto_pipeline.clock import SystemClock
 from ecauto_pipeline.domain.shopify.mirror import Entity
-from ecauto_pipeline.settings.model import Settings, ShopifySettings, ShopifyStore
+from ecauto_pipeline.settings.loading import Settings
+from ecauto_pipeline.settings.shopify import ShopifySettings, ShopifyStore
 from ecauto_pipeline.sync.progress import Silent
 from ecauto_pipeline.wiring.opened import Opened
 from ecauto_pipeline.wiring.shopify import Mirrors

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from ecauto_pipeline.domain.amazon.asin import shard_of
-from ecauto_pipeline.settings.model import AmazonSettings, BaseAccount, BaseShopSettings, Settings
+from ecauto_pipeline.settings.amazon import AmazonSettings
+from ecauto_pipeline.settings.base_shop import BaseAccount, BaseShopSettings
+from ecauto_pipeline.settings.loading import Settings
 from ecauto_pipeline.storage.tables import listings, products
 from ecauto_pipeline.wiring.pipeline import Pipeline
 

@@ -14,7 +14,7 @@ from ecauto_pipeline.clock import JAPAN, SystemClock
 from ecauto_pipeline.domain.shopify.mirror import Entity
 from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.settings.model import Settings, load_settings
+from ecauto_pipeline.settings.loading import Settings, load_settings
 from ecauto_pipeline.wiring.opened import Opened
 from ecauto_pipeline.wiring.shopify import Mirrors
 from ecauto_pipeline_tests.defs.runs import Runs

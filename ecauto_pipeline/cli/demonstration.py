@@ -10,7 +10,7 @@ from ecauto_pipeline.sandbox.demo.listings import demo_shops
 from ecauto_pipeline.sandbox.demo.stores import demo_shopify_shops
 from ecauto_pipeline.sandbox.demo.v1 import write_demo_v1
 from ecauto_pipeline.sandbox.server import Sandbox, demo_sandbox
-from ecauto_pipeline.settings.model import set_environment
+from ecauto_pipeline.settings.environment import set_environment
 
 PORT = 8765
 RATE_MULTIPLIER = 20

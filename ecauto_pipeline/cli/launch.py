@@ -16,7 +16,8 @@ from ecauto_pipeline.defs.instance.loggers import PEOPLE
 from ecauto_pipeline.defs.instance.run_locks import reap_lost_runs
 from ecauto_pipeline.defs.sensors import LAUNCHED_BY
 from ecauto_pipeline.errors import EcautoError, Misconfigured, RunIncomplete
-from ecauto_pipeline.settings.model import dagster_home, load_settings, set_environment
+from ecauto_pipeline.settings.environment import dagster_home, set_environment
+from ecauto_pipeline.settings.loading import load_settings
 from ecauto_pipeline.storage import database
 from ecauto_pipeline.storage.file_lock import locked_file
 

@@ -29,7 +29,7 @@ from ecauto_pipeline.cli.command import (
 )
 from ecauto_pipeline.domain.base_shop.accounts import authorization_code
 from ecauto_pipeline.errors import EcautoError, Misconfigured
-from ecauto_pipeline.settings.model import has_credentials, load_settings
+from ecauto_pipeline.settings.loading import has_credentials, load_settings
 from ecauto_pipeline.wiring.pipeline import opened_pipeline
 
 if TYPE_CHECKING:

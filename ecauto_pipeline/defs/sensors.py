@@ -139,7 +139,7 @@ def due_uploads(
     context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
 ) -> dg.SensorResult | dg.SkipReason:
     """Launches `upload` for each account with something due; one run at a time."""
-    if not pipeline.uploads.rules.is_open(pipeline.clock.now()):
+    if not pipeline.settings.upload.is_open(pipeline.clock.now()):
         return dg.SkipReason("uploads pause for the night")
     active = {account.id for account in pipeline.shops.accounts()}
     going_on = dg.RunsFilter(job_name=jobs.upload.name, statuses=GOING_ON)

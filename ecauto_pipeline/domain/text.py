@@ -1,4 +1,7 @@
-"""Text that every database of ours keeps as it is."""
+"""Text that every database of ours keeps as it is, and what may be an id."""
+
+ID = r"[A-Za-z0-9_.-]{1,100}"
+"""What an account or store may be called: it stands in file names, tags and partition keys."""
 
 
 def is_storable(text: str) -> bool:

@@ -18,7 +18,7 @@ from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.shopify.webhook_signature import is_signed
 from ecauto_pipeline.domain.shopify.webhooks import ReceivedWebhook
 from ecauto_pipeline.errors import Misconfigured, Unavailable
-from ecauto_pipeline.settings.model import ShopifyStore
+from ecauto_pipeline.settings.shopify import ShopifyStore
 from ecauto_pipeline.storage.shopify.webhook_inbox import WebhookInbox
 
 HOST = "127.0.0.1"

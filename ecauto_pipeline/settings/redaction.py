@@ -70,22 +70,23 @@ class RedactingFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record where it holds a secret."""
-        message = _message(record)
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            # Arguments that do not fit the message are for `logging` to complain about.
+            message = f"{record.msg} {record.args!r}"
         if (shown := self._redactor.redact(message)) != message:
             record.msg, record.args = shown, ()
-        self._hide_in_exception(record)
-        if record.stack_info:
-            record.stack_info = self._redactor.redact(record.stack_info)
-        return True
-
-    def _hide_in_exception(self, record: logging.LogRecord) -> None:
-        """Formatters would write the exception anew: without it, they write `exc_text`."""
+        # Formatters would write the exception anew: without it, they write `exc_text`.
         if isinstance(record.exc_info, tuple):
             text = record.exc_text or logging.Formatter().formatException(record.exc_info)
             if (shown := self._redactor.redact(text)) != text:
                 record.exc_text, record.exc_info = shown, None
         elif record.exc_text:
             record.exc_text = self._redactor.redact(record.exc_text)
+        if record.stack_info:
+            record.stack_info = self._redactor.redact(record.stack_info)
+        return True
 
 
 def install(redactor: Redactor) -> Callable[[], None]:
@@ -125,26 +126,15 @@ def quieten() -> None:
         logger.setLevel(max(logging.WARNING, logger.level))
 
 
-def _message(record: logging.LogRecord) -> str:
-    try:
-        return record.getMessage()
-    except (TypeError, ValueError, KeyError):
-        return f"{record.msg} {record.args!r}"
-
-
 def _forms(secret: str) -> Iterator[str]:
     if len(secret) < SHORTEST_SECRET:
         return
     yield from {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
     for before in range(3):
-        encoded = _inner_base64(secret.encode(), before)
+        # With other text ahead, base64 comes out in three ways, by its length modulo 3 bytes; a
+        # digit is 6 bits, and only those that the secret alone decides are the same in all texts.
+        padded = bytes(before) + secret.encode()
+        encoded = b64encode(padded).decode()[-(-8 * before // 6) : 8 * len(padded) // 6]
         if len(encoded) >= SHORTEST_SECRET:
             yield encoded
             yield encoded.translate(str.maketrans("+/", "-_"))
-
-
-def _inner_base64(secret: bytes, before: int) -> str:
-    """The digits that only the secret decides, with `before` bytes (mod 3) of other text ahead."""
-    bits_before, bits = 8 * before, 8 * (before + len(secret))
-    encoded = b64encode(bytes(before) + secret).decode()
-    return encoded[-(-bits_before // 6) : bits // 6]

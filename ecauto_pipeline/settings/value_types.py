@@ -6,7 +6,9 @@ from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+
+from ecauto_pipeline.domain.text import ID
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*")
 
@@ -65,7 +67,14 @@ def _postgres_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def first_problem(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
+    """Where the first thing is that is wrong, and what is wanted there; never what it is."""
+    problem = error.errors(include_input=False, include_url=False)[0]
+    return problem["loc"], problem["msg"].removeprefix("Value error, ")
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
+Id = Annotated[str, Field(pattern=f"^{ID}$")]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]

@@ -24,7 +24,7 @@ from ecauto_pipeline.domain.v1.settings_files import (
     tokens_from,
 )
 from ecauto_pipeline.errors import Misconfigured
-from ecauto_pipeline.settings.model import PricingSettings
+from ecauto_pipeline.settings.base_shop import PricingSettings
 from ecauto_pipeline.storage.base_shop.accounts import AccountStore
 from ecauto_pipeline.storage.v1 import ecauto_toml
 from ecauto_pipeline.storage.v1.additions import ImportStore, ImportTransaction
@@ -180,7 +180,7 @@ def _import_pricing(folder: V1Folder, toml_file: Path, report: ImportReport) -> 
         return
     try:
         pricing = pricing_from(folder.pricing)
-        PricingSettings.model_validate(pricing)
+        PricingSettings(**pricing)
         if ecauto_toml.has_table(toml_file, "pricing"):
             report.notes.append(f"pricing: {toml_file} has a [pricing] table already, which stays")
             return

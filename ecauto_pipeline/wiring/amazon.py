@@ -1,15 +1,15 @@
 """What is opened for Amazon: the caches, their refresher, and the look at one product now."""
 
-from datetime import timedelta
 from functools import cached_property
 
 from ecauto_pipeline.clients.amazon.auth import AmazonCredentials, LwaTokens
-from ecauto_pipeline.clients.amazon.client import BATCH, COMPETITIVE_PRICING, AmazonClient
+from ecauto_pipeline.clients.amazon.client import BATCH, AmazonClient
 from ecauto_pipeline.clients.http import JsonApi, open_http
 from ecauto_pipeline.clients.rate_limit import Pacer
 from ecauto_pipeline.clock import Clock
-from ecauto_pipeline.domain.amazon.facts import BuyFrom, Fact
+from ecauto_pipeline.domain.amazon.facts import BuyFrom
 from ecauto_pipeline.domain.amazon.freshness import FreshnessRules, Scope
+from ecauto_pipeline.domain.amazon.operations import COMPETITIVE_PRICING
 from ecauto_pipeline.storage.amazon.product_files import FOLDER, ProductFiles
 from ecauto_pipeline.storage.amazon.products import ProductStore
 from ecauto_pipeline.sync.amazon.refresh import AmazonRefresher, OffersCheck, OnWait, RefreshPlan
@@ -37,18 +37,7 @@ class Amazon:
     @cached_property
     def freshness_rules(self) -> FreshnessRules:
         """The TTLs in force."""
-        ttl, refresh = self._settings.ttl, self._settings.refresh
-        return FreshnessRules(
-            ttl={
-                Fact.CATALOG: ttl.catalog,
-                Fact.CLASSIFICATION: ttl.classification,
-                Fact.PRICE: ttl.price,
-                Fact.STOCK: ttl.stock,
-            },
-            tiered=refresh.policy == "tiered",
-            hot=timedelta(days=refresh.hot_days),
-            warm=timedelta(days=refresh.warm_days),
-        )
+        return FreshnessRules(self._settings.ttl, self._settings.refresh)
 
     @cached_property
     def refresher(self) -> AmazonRefresher:

@@ -10,7 +10,7 @@ from ecauto_pipeline.clients.http import open_http
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.errors import DatabaseUnusable, EcautoError
 from ecauto_pipeline.settings import redaction
-from ecauto_pipeline.settings.model import Settings
+from ecauto_pipeline.settings.loading import Settings
 from ecauto_pipeline.storage import database, migrate
 from ecauto_pipeline.storage.rate_buckets import RateBuckets
 

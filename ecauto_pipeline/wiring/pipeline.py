@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ecauto_pipeline.clock import Clock, SystemClock
-from ecauto_pipeline.settings.model import Settings, load_settings
+from ecauto_pipeline.settings.environment import TOML
+from ecauto_pipeline.settings.loading import Settings, load_settings
 from ecauto_pipeline.wiring.marketplaces import BASE, Marketplace, ShopsT_co
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Pipeline:
             ImportStore(self.engine),
             self.shops.account_store,
             self.clock,
-            toml_file=self.settings.data_dir / "ecauto.toml",
+            toml_file=self.settings.data_dir / TOML,
             dry_run=dry_run,
         )
 

@@ -7,10 +7,9 @@ from ecauto_pipeline.clients.http import open_http
 from ecauto_pipeline.clients.shopify.api import ShopifyShop
 from ecauto_pipeline.clients.shopify.client import ShopifyClient, open_shopify
 from ecauto_pipeline.clients.shopify.tokens import ShopifyCredentials
-from ecauto_pipeline.domain.shopify.mirror import Transport
 from ecauto_pipeline.errors import Misconfigured
-from ecauto_pipeline.settings.model import Settings
-from ecauto_pipeline.settings.model import ShopifyStore as StoreSettings
+from ecauto_pipeline.settings.loading import Settings
+from ecauto_pipeline.settings.shopify import ShopifyStore as StoreSettings
 from ecauto_pipeline.storage import locks
 from ecauto_pipeline.storage.shopify.bulk_staging import BulkStaging
 from ecauto_pipeline.storage.shopify.dead_letters import DeadLetters
@@ -84,7 +83,7 @@ class Mirrors:
             states=self.states,
             letters=self.letters,
             client_for=self._client,
-            transport_of=lambda store_id: _transport(self._settings_of(store_id)),
+            transport_of=lambda store_id: self._settings_of(store_id).transport,
             exclusive=partial(locks.exclusive, self._engine),
             clock=self.clock,
         )
@@ -141,8 +140,3 @@ def _named(settings: Settings, store_id: str) -> StoreSettings:
         if store.id == store_id:
             return store
     raise Misconfigured(f"ECAUTO_SHOPIFY__STORES: {store_id} is not there any more")
-
-
-def _transport(store: StoreSettings) -> Transport | None:
-    """What the store is set to; None leaves it to the flow."""
-    return None if store.transport == "auto" else Transport(store.transport)

@@ -7,8 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ecauto_pipeline.domain.shops.accounts import Account
-from ecauto_pipeline.domain.shops.changes import Breaker
-from ecauto_pipeline.domain.shops.pricing import PriceBand, PriceRule
 from ecauto_pipeline.errors import AccountStopped, Misconfigured
 from ecauto_pipeline.storage.shops.listings import ListingStore
 from ecauto_pipeline.sync.amazon.refresh import OnWait
@@ -82,28 +80,14 @@ class Shops(ABC):
         """Listings and decisions."""
         return ListingStore(self._opened.engine, self._opened.clock, self.marketplace.name)
 
-    @cached_property
-    def price_rule(self) -> PriceRule:
-        """How a selling price follows from Amazon's."""
-        pricing = self._settings.pricing
-        return PriceRule(
-            markup=pricing.markup,
-            min_difference_jpy=pricing.min_difference_jpy,
-            round_to=pricing.round_to,
-            bands=[PriceBand(band.up_to_jpy, band.markup) for band in pricing.bands],
-            floor_jpy=pricing.floor_jpy,
-            ceiling_jpy=pricing.ceiling_jpy,
-        )
-
     def writes(self, progress: Progress | None = None) -> ShopSync:
         """Writes prices and visibility to the shops; `progress` hears of waits."""
-        breaker = self._settings.breaker
         on_wait = (progress or Silent()).waiting
         return ShopSync(
             store=self.listings,
             shop_of=lambda account_id: self.client(account_id, on_wait),
             clock=self._opened.clock,
-            rule=self.price_rule,
-            breaker=Breaker(breaker.max_hidden_share, breaker.max_repriced_share),
+            rule=self._settings.pricing,
+            breaker=self._settings.breaker,
             proof_age=PROOF_TTLS * self._settings.ttl.price,
         )

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from functools import cached_property, partial
 
-from ecauto_pipeline.domain.uploads.rules import UploadRules
 from ecauto_pipeline.storage.screening.rule_files import read_rules
 from ecauto_pipeline.storage.screening.verdicts import ScreeningStore
 from ecauto_pipeline.storage.uploads.attempts import Checkpoint, UploadAttempts
@@ -49,21 +48,6 @@ class Uploads:
         self._checkpoint = checkpoint
 
     @cached_property
-    def rules(self) -> UploadRules:
-        """How long uploads take, and how often they are tried."""
-        upload = self._settings.upload
-        return UploadRules(
-            lease=upload.lease,
-            late_apply=upload.late_apply,
-            visibility_lag=upload.visibility_lag,
-            look_again_after=upload.look_again_after,
-            max_retries=upload.max_retries,
-            from_hour=upload.from_hour,
-            to_hour=upload.to_hour,
-            call_timeout=self._shops.call_timeout,
-        )
-
-    @cached_property
     def inbox(self) -> Inbox:
         """Where files of ASINs are put to be taken in."""
         return Inbox(self._settings.data_dir / "inbox", self._opened.clock)
@@ -105,20 +89,20 @@ class Uploads:
         """Queue these accounts' pending listings that were never queued; how many, by account."""
         accounts = [each for each in self._shops.accounts() if each.id in account_ids]
         return fill_queue(
-            self.queue, accounts, self._opened.clock, self.rules, limit=limit, held=held
+            self.queue, accounts, self._opened.clock, self._settings.upload, limit=limit, held=held
         )
 
     @cached_property
     def attempts(self) -> UploadAttempts:
         """What workers do to the queue's rows."""
-        return UploadAttempts(
-            self._opened.engine, self._opened.clock, self._platform, self.rules, self._checkpoint
-        )
+        opened = self._opened
+        rules = self._settings.upload
+        return UploadAttempts(opened.engine, opened.clock, self._platform, rules, self._checkpoint)
 
     def resolve_unknown(self, account_id: str) -> LookupReport:
         """Find out what became of the account's uploads whose answers were lost."""
         client = self._shops.client(account_id)
-        return resolve_unknown(self.attempts, client, self.rules, account_id)
+        return resolve_unknown(self.attempts, client, self._settings.upload, account_id)
 
     def uploader(self, account_id: str, fence: Fence) -> Uploader:
         """Uploads the account's due rows."""
@@ -127,10 +111,11 @@ class Uploads:
             attempts=self.attempts,
             shop=self._shops.client(account_id, share=UPLOAD_SHARE),
             clock=self._opened.clock,
-            rules=self.rules,
-            price_rule=self._shops.price_rule,
+            rules=self._settings.upload,
+            price_rule=self._settings.pricing,
             screen=partial(accepted, self.screener),
             fresh_check=self._amazon.offers_check,
+            call_timeout=self._shops.call_timeout,
             fence=fence,
         )
 
@@ -138,7 +123,7 @@ class Uploads:
     def consistency(self) -> ConsistencyCheck:
         """Compares listings, queue and shops."""
         store = ConsistencyStore(self._opened.engine, self._opened.clock, self._platform)
-        return ConsistencyCheck(store, self.attempts, self.rules, self._opened.clock)
+        return ConsistencyCheck(store, self.attempts, self._settings.upload, self._opened.clock)
 
     def read_shop(self, account_id: str, progress: Progress) -> ShopReading:
         """Read the account's shop whole, compare, and keep what it showed.

@@ -30,14 +30,10 @@ from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.base_shop.state import Item
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.settings.model import (
-    AmazonSettings,
-    BaseAccount,
-    BaseShopSettings,
-    Settings,
-    UploadSettings,
-    load_settings,
-)
+from ecauto_pipeline.settings.amazon import AmazonSettings
+from ecauto_pipeline.settings.base_shop import BaseAccount, BaseShopSettings
+from ecauto_pipeline.settings.loading import Settings, load_settings
+from ecauto_pipeline.settings.uploads import UploadSettings
 from ecauto_pipeline.storage.tables import listings, products, upload_queue
 from ecauto_pipeline.wiring.pipeline import Pipeline
 from ecauto_pipeline_tests.chaos.worker import Orders, work

@@ -12,7 +12,7 @@ import click
 from ecauto_pipeline.clock import SystemClock
 from ecauto_pipeline.errors import EcautoError
 from ecauto_pipeline.processes.fence import KernelFence
-from ecauto_pipeline.settings.model import Settings
+from ecauto_pipeline.settings.loading import Settings
 from ecauto_pipeline.sync.uploads.uploader import NoFence, Uploader
 from ecauto_pipeline.wiring.pipeline import Pipeline
 
@@ -61,5 +61,4 @@ def _uploader(pipeline: Pipeline, orders: Orders) -> Uploader:
         return pipeline.uploads.uploader(orders.account_id, KernelFence())
     uploader = pipeline.uploads.uploader(orders.account_id, NoFence())
     # So little time is asked for that there always is enough.
-    unchecked = replace(uploader.rules, call_timeout=timedelta(days=-1))
-    return replace(uploader, rules=unchecked)
+    return replace(uploader, call_timeout=timedelta(days=-1))

@@ -10,7 +10,7 @@ from ecauto_pipeline.cli.shopify_sync import MirrorsReport
 from ecauto_pipeline.cli.status import status_lines
 from ecauto_pipeline.cli.uploads import queue_lines
 from ecauto_pipeline.domain.uploads.rules import UploadRules
-from ecauto_pipeline.settings.model import Settings, load_settings
+from ecauto_pipeline.settings.loading import Settings, load_settings
 from ecauto_pipeline_tests.fakes import MIDDAY
 
 PROJECT = Path(__file__).parents[2]

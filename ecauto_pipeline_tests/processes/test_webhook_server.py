@@ -15,7 +15,7 @@ from ecauto_pipeline.domain.shopify.webhook_signature import signature
 from ecauto_pipeline.domain.shopify.webhooks import ReceivedWebhook
 from ecauto_pipeline.errors import Misconfigured
 from ecauto_pipeline.processes.webhook_server import HOST, MOST_BYTES, PATH, WebhookServer
-from ecauto_pipeline.settings.model import ShopifyStore
+from ecauto_pipeline.settings.shopify import ShopifyStore
 from ecauto_pipeline.storage.shopify.webhook_inbox import WebhookInbox
 from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.fakes import MIDDAY, FakeClock

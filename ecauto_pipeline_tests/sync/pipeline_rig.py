@@ -12,12 +12,9 @@ from ecauto_pipeline.domain.amazon.asin import shard_of
 from ecauto_pipeline.domain.amazon.freshness import Scope
 from ecauto_pipeline.sandbox.base_shop.state import ShopSeed
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.settings.model import (
-    AmazonSettings,
-    BaseAccount,
-    BaseShopSettings,
-    load_settings,
-)
+from ecauto_pipeline.settings.amazon import AmazonSettings
+from ecauto_pipeline.settings.base_shop import BaseAccount, BaseShopSettings
+from ecauto_pipeline.settings.loading import load_settings
 from ecauto_pipeline.storage.tables import listings, products
 from ecauto_pipeline.sync.amazon.report import RefreshReport
 from ecauto_pipeline.sync.progress import Progress, Silent

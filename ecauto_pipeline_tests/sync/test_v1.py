@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from ecauto_pipeline.domain.amazon.asin import shard_of
 from ecauto_pipeline.domain.v1.report import ImportReport
 from ecauto_pipeline.errors import DatabaseUnusable, Misconfigured
-from ecauto_pipeline.settings.model import PricingSettings
+from ecauto_pipeline.settings.base_shop import PricingSettings
 from ecauto_pipeline.storage import database, migrate
 from ecauto_pipeline.storage.base_shop.accounts import AccountStore
 from ecauto_pipeline.storage.cipher import Cipher
@@ -648,9 +648,9 @@ def test_the_pricing_of_v1_becomes_ours(
     written = ours.toml_file.read_text(encoding="utf-8")
     assert "# mine\n" in written
     assert "# twice a day" in written
-    expected = pricing | {"round_to": 10, "floor_jpy": 500, "ceiling_jpy": 100000}
+    expected: dict[str, Any] = pricing | {"round_to": 10, "floor_jpy": 500, "ceiling_jpy": 100000}
     assert tomllib.loads(written)["pricing"] == expected == report.pricing
-    PricingSettings.model_validate(expected)
+    PricingSettings(**expected)
     assert [file.name for file in ours.toml_file.parent.iterdir()] == ["ecauto.toml"]
     assert any("differ by one step" in note for note in report.notes)
 

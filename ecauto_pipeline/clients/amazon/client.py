@@ -23,6 +23,12 @@ from ecauto_pipeline.clients.json_body import objects
 from ecauto_pipeline.clients.rate_limit import Pacer
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.amazon.facts import CatalogItem, CompetitivePrice, ItemOffers
+from ecauto_pipeline.domain.amazon.operations import (
+    COMPETITIVE_PRICING,
+    ITEM_OFFERS,
+    ITEM_OFFERS_BATCH,
+    SEARCH_CATALOG,
+)
 from ecauto_pipeline.errors import (
     CredentialsRejected,
     NoProof,
@@ -35,11 +41,6 @@ _T = TypeVar("_T")
 
 BATCH = 20
 """The most ASINs that one request of any of the batch operations takes."""
-
-SEARCH_CATALOG = "searchCatalogItems"
-COMPETITIVE_PRICING = "getCompetitivePricing"
-ITEM_OFFERS = "getItemOffers"
-ITEM_OFFERS_BATCH = "getItemOffersBatch"
 
 
 class _AccessRefused(Exception):

@@ -1,7 +1,6 @@
 """What Amazon says about our products: catalog, classification, prices and stock."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
@@ -10,7 +9,7 @@ from ecauto_pipeline.defs.assets.reporting import RunLog, table
 from ecauto_pipeline.defs.freshness import in_words, ttl_policy
 from ecauto_pipeline.defs.partitions import ASIN_SHARDS, SINGLE_RUN
 from ecauto_pipeline.domain.amazon.facts import Fact
-from ecauto_pipeline.domain.amazon.freshness import Scope, ShardFreshness
+from ecauto_pipeline.domain.amazon.freshness import Scope, ShardFreshness, Ttl
 from ecauto_pipeline.errors import RunIncomplete
 from ecauto_pipeline.sync.amazon.report import RefreshReport, Result
 from ecauto_pipeline.wiring.pipeline import Pipeline
@@ -173,7 +172,7 @@ def expired_rows(pipeline: Pipeline, fact: Fact) -> tuple[int, int]:
     return total - sum(shard.fresh[fact] for shard in shards), total
 
 
-def assets_judged_by(ttl: Mapping[Fact, timedelta]) -> list[dg.AssetsDefinition]:
+def assets_judged_by(ttl: Ttl) -> list[dg.AssetsDefinition]:
     """The assets, with the TTLs in force as their freshness policies and in their descriptions."""
     fact_of = {key: fact for keys in (FACT_KEYS, WATERMARK_KEYS) for fact, key in keys.items()}
 

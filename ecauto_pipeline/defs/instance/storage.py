@@ -10,7 +10,8 @@ from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
-from ecauto_pipeline.settings.model import dagster_home, load_settings
+from ecauto_pipeline.settings.environment import dagster_home
+from ecauto_pipeline.settings.loading import load_settings
 
 
 class ChosenStorage(DagsterSqliteStorage):

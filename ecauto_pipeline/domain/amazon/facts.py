@@ -7,6 +7,7 @@ read as "out of stock".
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 NOW = "NOW"
 """The `availabilityType` of an offer that ships at once."""
@@ -91,11 +92,14 @@ class ItemOffers:
     new_offers: int | None = None
 
 
+Sellers = Literal["any", "fba", "amazon"]
+
+
 @dataclass(frozen=True, slots=True)
 class BuyFrom:
     """Whose offers count: `any`, `fba` (fulfilled by Amazon) or `amazon` (sold by Amazon)."""
 
-    who: str = "any"
+    who: Sellers = "any"
     amazon_seller_ids: tuple[str, ...] = ()
 
     def counts(self, offer: Offer) -> bool:

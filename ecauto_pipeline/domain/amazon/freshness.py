@@ -1,19 +1,12 @@
 """How old a fact may get, and which products are refreshed first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ecauto_pipeline.domain.amazon.facts import CATALOG_FACTS, OFFER_FACTS, Fact
-
-DEFAULT_TTL: Mapping[Fact, timedelta] = {
-    Fact.CATALOG: timedelta(days=7),
-    Fact.CLASSIFICATION: timedelta(days=30),
-    Fact.PRICE: timedelta(hours=24),
-    Fact.STOCK: timedelta(hours=1),
-}
 
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 """An answer that proved nothing is not asked for again sooner than this."""
@@ -39,13 +32,44 @@ TIER_TTL: Mapping[Tier, timedelta] = {
 
 
 @dataclass(frozen=True, slots=True)
-class FreshnessRules:
-    """The TTLs in force; with `tiered`, price and stock follow the product's tier instead."""
+class Ttl:
+    """How old each kind of fact may get before it is fetched again.
 
-    ttl: Mapping[Fact, timedelta] = field(default_factory=lambda: dict(DEFAULT_TTL))
-    tiered: bool = False
-    hot: timedelta = timedelta(days=7)
-    warm: timedelta = timedelta(days=30)
+    >>> Ttl()[Fact.STOCK]
+    datetime.timedelta(seconds=3600)
+    """
+
+    catalog: timedelta = timedelta(days=7)
+    classification: timedelta = timedelta(days=30)
+    price: timedelta = timedelta(hours=24)
+    stock: timedelta = timedelta(hours=1)
+
+    def __getitem__(self, fact: Fact) -> timedelta:
+        return getattr(self, fact)
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRules:
+    """Which products are refreshed when, and for how long; `hot_days` and `warm_days` are tiers."""
+
+    policy: Literal["ttl", "tiered"] = "ttl"
+    time_budget: timedelta = timedelta(minutes=50)
+    recheck_budget: timedelta = timedelta(minutes=10)
+    hot_days: int = 7
+    warm_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessRules:
+    """The TTLs in force; when tiered, price and stock follow the product's tier instead."""
+
+    ttl: Ttl = Ttl()
+    refresh: RefreshRules = RefreshRules()
+
+    @property
+    def tiered(self) -> bool:
+        """Whether products differ."""
+        return self.refresh.policy == "tiered"
 
     def ttl_of(self, fact: Fact, tier: Tier) -> timedelta:
         """How old a fact about a product of the tier may get."""

@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass, field
 
+DAILY_UPLOADS = 1000
+"""BASE takes so many items/add a day, so users say; its documentation names no number."""
+
+CALLS_PER_HOUR = 5000
+"""BASE's own limit for a shop."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -17,8 +23,8 @@ class Account:
     client_id: str = field(default="", repr=False)
     client_secret: str = field(default="", repr=False)
     redirect_uri: str = ""
-    daily_upload_limit: int = 1000
-    calls_per_hour: int = 5000
+    daily_upload_limit: int = DAILY_UPLOADS
+    calls_per_hour: int = CALLS_PER_HOUR
     seed_refresh_token: str = field(default="", repr=False)
     categories: tuple[str, ...] = ()
 

@@ -1,6 +1,5 @@
 """The selling price that follows from Amazon's price."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -20,7 +19,7 @@ class PriceRule:
     markup: Decimal = Decimal("1.3")
     min_difference_jpy: int = 100
     round_to: int = 1
-    bands: Sequence[PriceBand] = ()
+    bands: tuple[PriceBand, ...] = ()
     floor_jpy: int = 50
     ceiling_jpy: int = 500_000
 

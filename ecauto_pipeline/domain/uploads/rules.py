@@ -17,6 +17,9 @@ from ecauto_pipeline.domain.amazon.asin import is_asin
 
 PRIORITIES = range(1, 21)
 
+SEND_MARGIN = timedelta(seconds=1)
+"""A call is sent only if this much of the lease is left beyond its time-out."""
+
 _V1_FORMS = re.compile(r"(?:base|b|s)-([A-Z0-9]{10})(?:-\d+)?(?:_\d+)?", re.IGNORECASE)
 """`b-{ASIN}-{time}`, v1.0's older `s-`, `base-` and `BASE-` forms, each also with `_N`."""
 
@@ -69,11 +72,10 @@ class UploadRules:
     lease: timedelta = timedelta(minutes=3)
     late_apply: timedelta = timedelta(minutes=1)
     visibility_lag: timedelta = timedelta(minutes=1)
-    look_again_after: Sequence[timedelta] = (timedelta(minutes=1), timedelta(minutes=5))
+    look_again_after: tuple[timedelta, ...] = (timedelta(minutes=1), timedelta(minutes=5))
     max_retries: int = 5
     from_hour: int = 6
     to_hour: int = 23
-    call_timeout: timedelta = timedelta(seconds=30)
 
     @property
     def settled_after_lease(self) -> timedelta:

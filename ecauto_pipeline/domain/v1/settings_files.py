@@ -8,10 +8,8 @@ from typing import Any, cast
 
 from ecauto_pipeline.domain.base_shop.accounts import Tokens
 from ecauto_pipeline.domain.shops.accounts import Account
-from ecauto_pipeline.domain.text import storable
+from ecauto_pipeline.domain.text import ID, storable
 from ecauto_pipeline.domain.v1.rows import moment_from, truth_from
-
-_ACCOUNT_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 _MOST = 2**31
 
@@ -33,7 +31,7 @@ class V1Account:
 
 def is_account_id(text: str) -> bool:
     """Whether an account can have that id."""
-    return _ACCOUNT_ID.fullmatch(text) is not None
+    return re.fullmatch(ID, text) is not None
 
 
 def account_from(raw: Mapping[str, Any]) -> V1Account:

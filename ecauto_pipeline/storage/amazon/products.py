@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -261,11 +261,11 @@ class ProductStore:
                 )
 
     def _sold(self, now: datetime) -> sa.Subquery:
-        since = now - self._rules.hot
+        since = now - timedelta(days=self._rules.refresh.hot_days)
         return sa.select(listings.c.asin).where(listings.c.last_sold_at >= since).subquery()
 
     def _viewed(self, now: datetime) -> sa.Subquery:
-        since = now - self._rules.warm
+        since = now - timedelta(days=self._rules.refresh.warm_days)
         return sa.select(listings.c.asin).where(listings.c.last_viewed_at >= since).subquery()
 
     def _tier(self, now: datetime) -> sa.ColumnElement[int]:

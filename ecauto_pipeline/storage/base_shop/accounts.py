@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.base_shop.accounts import AccountState, Tokens
 from ecauto_pipeline.domain.shops.accounts import Account
-from ecauto_pipeline.settings.model import BaseAccount
+from ecauto_pipeline.settings.base_shop import BaseAccount
 from ecauto_pipeline.storage import database, locks
 from ecauto_pipeline.storage.cipher import Cipher
 from ecauto_pipeline.storage.tables import account_configs, account_tokens

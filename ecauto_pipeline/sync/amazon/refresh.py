@@ -8,7 +8,7 @@ batches and one by one, each from a quota of its own. The catalog has its own qu
 import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -61,9 +61,9 @@ _UNCHANGED = Verdict(in_stock=True, reason="unchanged since its offers were read
 class RefreshPlan:
     """What a refresh is asked to do."""
 
-    scope: Scope = field(default_factory=Scope)
-    time_budget: timedelta = timedelta(minutes=50)
-    recheck_budget: timedelta = timedelta(minutes=10)
+    scope: Scope
+    time_budget: timedelta
+    recheck_budget: timedelta
     limit: int = 30_000
 
 

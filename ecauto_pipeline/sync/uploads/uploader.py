@@ -16,7 +16,7 @@ from ecauto_pipeline.clock import Clock
 from ecauto_pipeline.domain.amazon.facts import Verdict
 from ecauto_pipeline.domain.shops.changes import NewItem
 from ecauto_pipeline.domain.shops.pricing import PriceRule
-from ecauto_pipeline.domain.uploads.rules import Content, Upload, UploadRules
+from ecauto_pipeline.domain.uploads.rules import SEND_MARGIN, Content, Upload, UploadRules
 from ecauto_pipeline.errors import (
     AccountStopped,
     Deferred,
@@ -30,10 +30,6 @@ from ecauto_pipeline.errors import (
 from ecauto_pipeline.storage.uploads.attempts import UploadAttempts
 from ecauto_pipeline.storage.uploads.queue import UploadQueue
 from ecauto_pipeline.sync.shop import Shop
-
-SEND_MARGIN = timedelta(seconds=1)
-"""A call is sent only if this much of the lease is left beyond its time-out."""
-
 
 LACKING_AGAIN_AFTER = timedelta(hours=3)
 """A product of which something is missing is tried again after the caches were refreshed."""
@@ -124,7 +120,7 @@ class _Departure:
     def check(self) -> None:
         """Commit that it is sent, if there is time left and the row is still ours."""
         left = self.upload.lease_until - self.uploader.clock.now()
-        if left < self.uploader.rules.call_timeout + SEND_MARGIN:
+        if left < self.uploader.call_timeout + SEND_MARGIN:
             raise _TooLate
         if not self.uploader.attempts.sending(self.upload):
             raise _Overtaken
@@ -143,6 +139,7 @@ class Uploader:
     price_rule: PriceRule
     screen: Screen
     fresh_check: FreshCheck
+    call_timeout: timedelta
     fence: Fence = field(default_factory=NoFence)
 
     def run(

@@ -15,7 +15,7 @@ from ecauto_pipeline.clients.amazon.client import AmazonClient
 from ecauto_pipeline.clients.http import JsonApi
 from ecauto_pipeline.clients.rate_limit import Pacer
 from ecauto_pipeline.sandbox.amazon import api as amazon
-from ecauto_pipeline.settings.model import PUBLISHED_RATES
+from ecauto_pipeline.settings.amazon import PUBLISHED_RATES
 from ecauto_pipeline.storage import database
 from ecauto_pipeline.storage.rate_buckets import RateBuckets
 from ecauto_pipeline.storage.tables import rate_buckets

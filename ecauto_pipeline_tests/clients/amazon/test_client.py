@@ -12,15 +12,17 @@ import pytest
 from ecauto_pipeline.clients.amazon.auth import AmazonCredentials
 from ecauto_pipeline.clients.amazon.client import (
     BATCH,
-    COMPETITIVE_PRICING,
-    ITEM_OFFERS,
-    ITEM_OFFERS_BATCH,
-    SEARCH_CATALOG,
     AmazonClient,
 )
 from ecauto_pipeline.clients.http import MAX_BYTES, MAX_TRIES, WHOLE_ANSWER, TooLong
 from ecauto_pipeline.clients.rate_limit import PACING
 from ecauto_pipeline.domain.amazon.facts import BuyFrom, judge_competitive_price, judge_offers
+from ecauto_pipeline.domain.amazon.operations import (
+    COMPETITIVE_PRICING,
+    ITEM_OFFERS,
+    ITEM_OFFERS_BATCH,
+    SEARCH_CATALOG,
+)
 from ecauto_pipeline.errors import (
     CredentialsRejected,
     Deferred,

@@ -1,5 +1,6 @@
 """How old facts may get."""
 
+import dataclasses
 import doctest
 from datetime import timedelta
 
@@ -7,7 +8,14 @@ import pytest
 
 from ecauto_pipeline.domain.amazon import freshness
 from ecauto_pipeline.domain.amazon.facts import Fact
-from ecauto_pipeline.domain.amazon.freshness import DEFAULT_TTL, Due, FreshnessRules, Scope, Tier
+from ecauto_pipeline.domain.amazon.freshness import (
+    Due,
+    FreshnessRules,
+    RefreshRules,
+    Scope,
+    Tier,
+    Ttl,
+)
 
 
 def test_the_examples_hold() -> None:
@@ -15,7 +23,8 @@ def test_the_examples_hold() -> None:
 
 
 def test_every_fact_has_a_ttl() -> None:
-    assert DEFAULT_TTL.keys() == set(Fact)
+    assert {field.name for field in dataclasses.fields(Ttl)} == set(Fact)
+    assert all(Ttl(**{fact: timedelta(days=99)})[fact].days == 99 for fact in Fact)
 
 
 @pytest.mark.parametrize("tier", Tier)
@@ -28,11 +37,8 @@ def test_without_tiers_the_ttl_is_the_facts(tier: Tier) -> None:
 @pytest.mark.parametrize(("tier", "hours"), [(Tier.HOT, 1), (Tier.WARM, 6), (Tier.COLD, 24)])
 @pytest.mark.parametrize("fact", [Fact.PRICE, Fact.STOCK])
 def test_with_tiers_it_is_the_tiers(tier: Tier, hours: int, fact: Fact) -> None:
-    assert FreshnessRules(tiered=True).ttl_of(fact, tier) == timedelta(hours=hours)
-
-
-def test_the_rules_of_one_are_not_those_of_another() -> None:
-    assert FreshnessRules().ttl is not FreshnessRules().ttl
+    rules = FreshnessRules(refresh=RefreshRules(policy="tiered"))
+    assert rules.ttl_of(fact, tier) == timedelta(hours=hours)
 
 
 @pytest.mark.parametrize(

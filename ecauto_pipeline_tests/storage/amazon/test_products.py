@@ -18,12 +18,13 @@ from ecauto_pipeline.domain.amazon.facts import (
 from ecauto_pipeline.domain.amazon.freshness import (
     ASK_AGAIN_AFTER,
     CATALOG_ASK_AGAIN_AFTER,
-    DEFAULT_TTL,
     Due,
     FreshnessRules,
+    RefreshRules,
     Scope,
     ShardFreshness,
     Tier,
+    Ttl,
 )
 from ecauto_pipeline.storage.amazon.products import OffersUpdate, ProductStore
 from ecauto_pipeline.storage.tables import listings, products
@@ -114,7 +115,7 @@ def test_each_fact_expires_after_its_own_ttl(
     store: ProductStore, add: Callable[..., str], clock: FakeClock, fact: Fact
 ) -> None:
     add(**{f"{other}_updated_at": MIDDAY + timedelta(days=365) for other in Fact if other != fact})
-    clock.advance(seconds=DEFAULT_TTL[fact].total_seconds())
+    clock.advance(seconds=Ttl()[fact].total_seconds())
     assert store.due(Scope(), 10) == []
     clock.advance(seconds=0.001)
     assert store.due(Scope(), 10) == [Due(ASIN, "00", frozenset({fact}))]
@@ -173,7 +174,7 @@ def test_with_tiers_price_and_stock_follow_the_product(
     age: timedelta,
     due: list[str],
 ) -> None:
-    store = make(tiered=True)
+    store = make(refresh=RefreshRules(policy="tiered"))
     scope = Scope(frozenset({fact}))
     for asin in ("hot", "warm", "cold"):
         add(asin, **{f"{fact}_updated_at": MIDDAY - age})
@@ -250,7 +251,7 @@ def test_what_the_catalog_does_not_know_is_asked_again_after_a_day(
 def test_a_ttl_shorter_than_the_pause_is_kept_for_what_was_proven(
     make: MakeStore, add: Callable[..., str], clock: FakeClock, fact: Fact, ttl: timedelta
 ) -> None:
-    store = make(ttl={**DEFAULT_TTL, fact: ttl})
+    store = make(ttl=Ttl(**{fact: ttl}))
     add(fresh=False)
     store.save_offers([OffersUpdate(ASIN, IN_STOCK, detailed=True)])
     store.save_catalog([ASIN], {ASIN: CatalogItem(ASIN, "題")})

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from ecauto_pipeline.domain.base_shop.accounts import AccountState, Tokens
 from ecauto_pipeline.domain.shops.accounts import Account
 from ecauto_pipeline.errors import Misconfigured
-from ecauto_pipeline.settings.model import BaseAccount
+from ecauto_pipeline.settings.base_shop import BaseAccount
 from ecauto_pipeline.storage.base_shop.accounts import AccountStore
 from ecauto_pipeline.storage.cipher import PREFIX, Cipher
 from ecauto_pipeline.storage.tables import account_configs, account_tokens

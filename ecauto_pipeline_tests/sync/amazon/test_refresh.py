@@ -19,7 +19,7 @@ from ecauto_pipeline.sandbox.amazon.products import UNPROVEN, Kind
 from ecauto_pipeline.sandbox.amazon.world import World, kind_of
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.settings.model import RefreshSettings
+from ecauto_pipeline.settings.amazon import RefreshSettings
 from ecauto_pipeline.storage.amazon.product_files import FOLDER
 from ecauto_pipeline.sync.amazon.report import RefreshReport, Result
 from ecauto_pipeline.sync.progress import Silent

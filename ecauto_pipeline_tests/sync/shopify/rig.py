@@ -17,8 +17,9 @@ from ecauto_pipeline.sandbox.faults import Fault
 from ecauto_pipeline.sandbox.server import Sandbox
 from ecauto_pipeline.sandbox.shopify.bodies import rest_bodies
 from ecauto_pipeline.sandbox.shopify.shop import ShopifyShop
-from ecauto_pipeline.settings.model import Settings, ShopifySettings
-from ecauto_pipeline.settings.model import ShopifyStore as StoreSettings
+from ecauto_pipeline.settings.loading import Settings
+from ecauto_pipeline.settings.shopify import ShopifySettings
+from ecauto_pipeline.settings.shopify import ShopifyStore as StoreSettings
 from ecauto_pipeline.storage.shopify.rows import MIRRORS, Children
 from ecauto_pipeline.sync.progress import Silent
 from ecauto_pipeline.sync.shopify.mirror import Mode

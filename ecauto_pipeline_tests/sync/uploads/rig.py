@@ -14,7 +14,7 @@ from ecauto_pipeline.sandbox.amazon.world import World
 from ecauto_pipeline.sandbox.base_shop.state import Item
 from ecauto_pipeline.sandbox.faults import Fault, FaultKind
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.settings.model import UploadSettings
+from ecauto_pipeline.settings.uploads import UploadSettings
 from ecauto_pipeline.storage.tables import listings, products, upload_queue
 from ecauto_pipeline.storage.uploads.attempts import Checkpoint
 from ecauto_pipeline.sync.uploads.lookup import LookupReport
@@ -103,7 +103,7 @@ class UploadRig:
 
     def settle(self) -> None:
         """Let the time pass after which looking up proves something."""
-        rules = self.pipeline.uploads.rules
+        rules = self.pipeline.settings.upload
         self.wait(rules.lease + rules.settled_after_lease)
 
     def wait(self, length: timedelta) -> None:
@@ -180,7 +180,7 @@ class UploadRig:
         """What the product should cost on the shop now."""
         truth = self.sandbox.world.truth(asin).price_jpy
         assert truth is not None
-        return self.pipeline.shops.price_rule.selling_price(truth)
+        return self.pipeline.settings.pricing.selling_price(truth)
 
     def is_done(self) -> bool:
         """Whether the only product is on the shop once, and everybody says so."""

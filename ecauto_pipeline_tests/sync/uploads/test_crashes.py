@@ -13,7 +13,7 @@ import pytest
 from ecauto_pipeline.domain.uploads.rules import LIVE
 from ecauto_pipeline.sandbox.amazon.world import FIRST_ASINS
 from ecauto_pipeline.sandbox.faults import Fault
-from ecauto_pipeline.settings.model import UploadSettings
+from ecauto_pipeline.settings.uploads import UploadSettings
 from ecauto_pipeline.storage.uploads import attempts as upload_attempts
 from ecauto_pipeline.wiring.pipeline import Pipeline
 from ecauto_pipeline_tests.fakes import FakeClock

@@ -40,7 +40,7 @@ def test_nobody_looks_before_the_shop_must_show_it(rig: UploadRig) -> None:
     rig.queue([ASIN])
     rig.fail(fault("drop_after"))
     rig.upload()
-    rig.wait(rig.pipeline.uploads.rules.lease + timedelta(minutes=1))
+    rig.wait(rig.pipeline.settings.upload.lease + timedelta(minutes=1))
     assert rig.look().calls == {}
     assert rig.row()["status"] == QueueStatus.UNKNOWN
     rig.wait(timedelta(minutes=1))
@@ -54,11 +54,11 @@ def test_a_lost_worker_s_row_is_looked_for_as_late(rig: UploadRig) -> None:
     assert claimed is not None
     assert rig.pipeline.uploads.attempts.sending(claimed)
     assert rig.look().rescued == 0
-    rig.wait(rig.pipeline.uploads.rules.lease)
+    rig.wait(rig.pipeline.settings.upload.lease)
     report = rig.look()
     assert (report.rescued, report.adopted) == (1, 0)
     assert rig.row()["error_message"] == "its worker was lost after sending"
-    rig.wait(rig.pipeline.uploads.rules.settled_after_lease)
+    rig.wait(rig.pipeline.settings.upload.settled_after_lease)
     assert rig.look().adopted == 1
 
 

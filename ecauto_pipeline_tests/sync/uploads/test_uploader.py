@@ -19,7 +19,7 @@ from ecauto_pipeline.sandbox.amazon.products import Kind
 from ecauto_pipeline.sandbox.amazon.world import FIRST_ASINS, World
 from ecauto_pipeline.sandbox.faults import Fault
 from ecauto_pipeline.sandbox.server import Sandbox
-from ecauto_pipeline.settings.model import UploadSettings
+from ecauto_pipeline.settings.uploads import UploadSettings
 from ecauto_pipeline.storage.rate_buckets import RateWindows
 from ecauto_pipeline.storage.tables import products, screenings
 from ecauto_pipeline.sync.uploads.uploader import (
@@ -97,7 +97,7 @@ def test_an_item_is_made_hidden_then_pictured_then_shown_at_the_fresh_price(rig:
     rig.queue([ASIN])
     with rig.watched(watch) as pipeline:
         report = rig.upload(pipeline=pipeline)
-    first_price = rig.pipeline.shops.price_rule.selling_price(CACHED_PRICE)
+    first_price = rig.pipeline.settings.pricing.selling_price(CACHED_PRICE)
     assert seen == [
         ("before created", 0, first_price, 0),
         ("before image", 0, first_price, 1),
@@ -454,7 +454,7 @@ def test_another_worker_goes_on_from_where_a_lost_one_was(
         rig.upload(pipeline=pipeline)
     assert operations(rig.sandbox) == done_before
     assert rig.look().rescued == 0, "its lease is not over"
-    rig.wait(rig.pipeline.uploads.rules.lease)
+    rig.wait(rig.pipeline.settings.upload.lease)
     assert rig.look().rescued == 1
     assert rig.upload(worker="second").results == {Result.PUBLISHED: 1}
     assert rig.is_done()

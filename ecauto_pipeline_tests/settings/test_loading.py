@@ -1,8 +1,9 @@
 """Where settings come from, and what is said about those that are wrong."""
 
+import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,25 +12,31 @@ from typing import Any
 import pytest
 import tomlkit
 from dotenv import dotenv_values
-from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
+from ecauto_pipeline.domain.amazon.freshness import RefreshRules, Ttl
+from ecauto_pipeline.domain.shopify.mirror import Transport
+from ecauto_pipeline.domain.shops.changes import Breaker
+from ecauto_pipeline.domain.shops.pricing import PriceRule
+from ecauto_pipeline.domain.uploads.rules import UploadRules
 from ecauto_pipeline.errors import Misconfigured
-from ecauto_pipeline.settings.model import (
-    PUBLISHED_RATES,
+from ecauto_pipeline.settings.amazon import PUBLISHED_RATES, Rate, RefreshSettings, TtlSettings
+from ecauto_pipeline.settings.base_shop import (
+    BandSettings,
     BaseAccount,
-    PriceBand,
-    Rate,
-    Settings,
-    ShopifyStore,
-    dagster_home,
-    has_credentials,
-    load_settings,
+    BreakerSettings,
+    PricingSettings,
 )
+from ecauto_pipeline.settings.environment import dagster_home
+from ecauto_pipeline.settings.loading import Settings, has_credentials, load_settings
+from ecauto_pipeline.settings.shopify import ShopifyStore
+from ecauto_pipeline.settings.uploads import UploadSettings
 from ecauto_pipeline.settings.value_types import is_loopback
 from ecauto_pipeline_tests.places import PROJECT
 
 CANARY = "canary-4711"
 SANDBOX = "http://127.0.0.1:8765"
+STORE = '{"id": "a", "shop_domain": "a.myshopify.com", "access_token": "x"}'
 ENDPOINTS = ("ECAUTO_AMAZON__ENDPOINT", "ECAUTO_AMAZON__LWA_ENDPOINT", "ECAUTO_BASE__ENDPOINT")
 
 
@@ -63,6 +70,23 @@ def test_the_defaults_need_nothing() -> None:
     assert (settings.breaker.max_hidden_share, settings.breaker.max_repriced_share) == (0.2, 0.5)
     assert settings.refresh.policy == "ttl"
     assert not has_credentials()
+
+
+@pytest.mark.parametrize(
+    ("table", "record"),
+    [
+        (PricingSettings, PriceRule),
+        (TtlSettings, Ttl),
+        (BreakerSettings, Breaker),
+        (RefreshSettings, RefreshRules),
+        (UploadSettings, UploadRules),
+    ],
+)
+def test_a_table_is_the_domains_record_with_its_defaults(
+    table: Callable[[], Any], record: Callable[[], Any]
+) -> None:
+    assert isinstance(table(), type(record()))
+    assert dataclasses.asdict(table()) == dataclasses.asdict(record())
 
 
 def test_the_environment_wins_over_dotenv_over_toml_over_the_default(
@@ -116,6 +140,17 @@ def test_one_credential_is_enough_to_want_the_real_shops(
 ) -> None:
     monkeypatch.setenv(name, "x")
     assert has_credentials()
+
+
+@pytest.mark.parametrize(
+    ("given", "transport"), [("auto", None), ("rest", Transport.REST), ("bulk", Transport.BULK)]
+)
+def test_a_store_is_read_as_the_flow_thinks_best_unless_told(
+    given: str, transport: Transport | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [json.loads(STORE), {**json.loads(STORE), "id": "b", "transport": given}]
+    monkeypatch.setenv("ECAUTO_SHOPIFY__STORES", json.dumps(stores))
+    assert [each.transport for each in load_settings().shopify.stores] == [None, transport]
 
 
 def test_a_shopify_store_is_a_credential_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +310,7 @@ def test_a_wrong_value_is_named_and_not_shown(
         ("ECAUTO_BASE__ACCOUNTS", '[{"id": "a", "calls_per_hour": 5001}]', "less than or equal"),
         ("ECAUTO_SHOPIFY__STORES", '[{"id": "a"}]', "Field required"),
         ("ECAUTO_SHOPIFY__STORES", '[{"id": "a", "shop_domain": "a.b"}]', "access_token, or"),
+        ("ECAUTO_SHOPIFY__STORES", f'[{STORE[:-1]}, "transport": "mail"}}]', "auto, graphql, rest"),
     ],
 )
 def test_a_message_says_what_is_wanted(
@@ -323,14 +359,18 @@ def test_no_secret_shows_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> Non
     assert CANARY not in settings.model_dump_json()
 
 
-def leaves(model: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def leaves(table: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The path of every setting."""
-    for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from leaves(inner, (*prefix, name))
+    for name, field in fields_of(table).items():
+        if fields_of(field.annotation):
+            yield from leaves(field.annotation, (*prefix, name))
         else:
             yield (*prefix, name)
+
+
+def fields_of(table: Any) -> dict[str, FieldInfo]:
+    """The fields of a table of settings; a plain value has none."""
+    return getattr(table, "__pydantic_fields__", {})
 
 
 def variable(path: tuple[str, ...]) -> str:
@@ -388,10 +428,10 @@ def value_at(settings: object, path: tuple[str, ...]) -> object:
     return settings
 
 
-@pytest.mark.parametrize("model", [BaseAccount, PriceBand, Rate, ShopifyStore])
-def test_the_example_of_toml_shows_every_key_of_a_list(model: type[BaseModel]) -> None:
+@pytest.mark.parametrize("table", [BaseAccount, BandSettings, Rate, ShopifyStore])
+def test_the_example_of_toml_shows_every_key_of_a_list(table: type) -> None:
     text = (PROJECT / "data/ecauto.example.toml").read_text(encoding="utf-8")
-    for name in model.model_fields:
+    for name in fields_of(table):
         assert re.search(rf"^# .*\b{name} = ", text, re.MULTILINE), name
 
 
