@@ -70,11 +70,17 @@ def outcome(job_name: str, op_name: str, **config: Any) -> dict[str, Any]:
     return run.result.output_for_node(op_name)
 
 
-def values(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The plain values behind Dagster's metadata; tables are left to the UI."""
-    plain = {name: getattr(value, "value", value) for name, value in metadata.items()}
+def plain_values(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands behind Dagster's metadata."""
+    return {name: getattr(value, "value", value) for name, value in metadata.items()}
+
+
+def numbers_and_words(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain values of the metadata; tables are left to the UI."""
     return {
-        name: value for name, value in plain.items() if isinstance(value, str | int | float | bool)
+        name: value
+        for name, value in plain_values(metadata).items()
+        if isinstance(value, str | int | float | bool)
     }
 
 

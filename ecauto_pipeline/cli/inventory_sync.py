@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dagster as dg
 
+from ecauto_pipeline.cli.command import plain_values
 from ecauto_pipeline.cli.inventory_report import SyncReport, WriteStep
-from ecauto_pipeline.cli.launch import JobRun, plain_values, run_job
+from ecauto_pipeline.cli.launch import JobRun, run_job
 from ecauto_pipeline.defs.assets.base_shop import WRITE_KEYS
 from ecauto_pipeline.defs.partitions import (
     BASE_ACCOUNTS,
@@ -46,6 +46,15 @@ class SyncOptions:
         if self.price_only:
             return [Kind.PRICE]
         return [Kind.VISIBILITY] if self.stock_only else [Kind.VISIBILITY, Kind.PRICE]
+
+    @property
+    def jobs(self) -> tuple[str, str]:
+        """The jobs of both halves."""
+        if self.price_only:
+            return "price_refresh", "price_sync"
+        if self.stock_only:
+            return "stock_refresh", "visibility_sync"
+        return "amazon_refresh", "base_sync"
 
 
 def sync_inventory(
@@ -91,13 +100,15 @@ def _refresh(
     if due:
         run = run_job(
             instance,
-            _amazon_job(options),
+            options.jobs[0],
             tags=range_tags(due[0], due[-1]),
             ops={"amazon_facts": {"account_id": options.account_id}},
         )
         _note_run(run, report)
         for observation in run.observations:
-            _fill(report.cache, plain_values(observation.metadata))
+            for name, value in plain_values(observation.metadata).items():
+                if hasattr(report.cache, name):
+                    setattr(report.cache, name, value)
     for event in watermarks(pipeline):
         instance.report_runless_asset_event(event)
 
@@ -110,7 +121,7 @@ def _write(
 ) -> None:
     run = run_job(
         instance,
-        _base_job(options),
+        options.jobs[1],
         tags=account_range(ensure_partitions(instance, BASE_ACCOUNTS, accounts), accounts),
         ops={
             "base_writes": {
@@ -131,18 +142,6 @@ def _write(
         steps[event.asset_key].add(plain_values(event.metadata))
 
 
-def _amazon_job(options: SyncOptions) -> str:
-    if options.price_only:
-        return "price_refresh"
-    return "stock_refresh" if options.stock_only else "amazon_refresh"
-
-
-def _base_job(options: SyncOptions) -> str:
-    if options.price_only:
-        return "price_sync"
-    return "visibility_sync" if options.stock_only else "base_sync"
-
-
 def _note_run(run: JobRun, report: SyncReport) -> None:
     report.runs[run.job_name] = run.run_id
     if run.succeeded:
@@ -150,9 +149,3 @@ def _note_run(run: JobRun, report: SyncReport) -> None:
     if isinstance(run.error, Misconfigured):
         raise run.error
     report.problems.append(str(run.error))
-
-
-def _fill(step: object, numbers: dict[str, Any]) -> None:
-    for name, value in numbers.items():
-        if hasattr(step, name):
-            setattr(step, name, value)

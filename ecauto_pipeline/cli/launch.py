@@ -67,19 +67,14 @@ def prepare_dagster_home() -> Path:
 def open_instance() -> dg.DagsterInstance:
     """The project's instance, once runs whose process is gone have been ended."""
     home = prepare_dagster_home()
-    _require_dagster_database()
+    if url := load_settings().dagster_postgres_url.get_secret_value():
+        # Dagster itself would try for six seconds, and end in a traceback.
+        database.check_reachable(url, "ECAUTO_DAGSTER_POSTGRES_URL")
     # Two that make Dagster's tables at once leave them in a state that none can use.
     with locked_file(home / "opening.lock"):
         instance = dg.DagsterInstance.get()
         reap_lost_runs(instance)
     return instance
-
-
-def _require_dagster_database() -> None:
-    """Dagster itself would try for six seconds, and end in a traceback."""
-    url = load_settings().dagster_postgres_url.get_secret_value()
-    if url:
-        database.check_reachable(url, "ECAUTO_DAGSTER_POSTGRES_URL")
 
 
 def run_job(
@@ -123,11 +118,6 @@ def run_job(
         [event.step_materialization_data.materialization for event in logged("MATERIALIZATION")],
         [event.asset_observation_data.asset_observation for event in logged("OBSERVATION")],
     )
-
-
-def plain_values(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The plain values behind Dagster's metadata."""
-    return {name: getattr(value, "value", value) for name, value in metadata.items()}
 
 
 def _error(result: dg.ExecuteInProcessResult) -> tuple[str, str]:

@@ -250,14 +250,10 @@ def _run_until_interrupted(command: list[str]) -> int:
     try:
         return process.wait()
     except KeyboardInterrupt:
-        _end_group(process)
+        # Dagster's processes end by themselves when interrupted; whatever does not is killed.
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_PATIENCE_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         return 0
-
-
-def _end_group(process: "subprocess.Popen[bytes]") -> None:
-    """Dagster's processes end by themselves when interrupted; whatever does not is killed."""
-    os.killpg(process.pid, signal.SIGINT)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_PATIENCE_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

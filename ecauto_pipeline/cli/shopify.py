@@ -1,8 +1,8 @@
 """The `ecauto shopify` commands."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,6 @@ from ecauto_pipeline.wiring.pipeline import opened_pipeline
 
 if TYPE_CHECKING:
     from ecauto_pipeline.cli.shopify_sync import MirrorOptions
-    from ecauto_pipeline.storage.shopify.dead_letters import DeadLetter
 
 LETTERS_SHOWN = 100
 
@@ -88,29 +87,17 @@ def dead_letters(*, store_id: str | None, entity: str | None, as_json: bool) -> 
         letters = pipeline.mirrors.letters.open_letters(
             store_id, Entity(entity) if entity else None, limit=LETTERS_SHOWN
         )
-        shown = {"dead_letters": [_letter(letter) for letter in letters]}
-    answer(shown, _letter_lines(shown["dead_letters"]), as_json=as_json)
+    lines = [
+        f"{letter.id:>6}  {letter.store_id} {letter.entity} {letter.record_id}:"
+        f" {letter.reason} (seen {letter.seen} times)"
+        for letter in letters
+    ]
+    names = ("id", "store_id", "entity", "record_id", "reason", "seen", "last_seen_at")
+    shown = [{name: getattr(letter, name) for name in names} for letter in letters]
+    for letter in shown:
+        letter["last_seen_at"] = letter["last_seen_at"].isoformat()
+    answer({"dead_letters": shown}, lines or ["no record is waiting"], as_json=as_json)
     return 0
-
-
-def _letter(letter: "DeadLetter") -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "store_id": letter.store_id,
-        "entity": str(letter.entity),
-        "record_id": letter.record_id,
-        "reason": letter.reason,
-        "seen": letter.seen,
-        "last_seen_at": letter.last_seen_at.isoformat(),
-    }
-
-
-def _letter_lines(letters: Sequence[dict[str, Any]]) -> Iterable[str]:
-    if not letters:
-        yield "no record is waiting"
-    for letter in letters:
-        place = f"{letter['store_id']} {letter['entity']} {letter['record_id']}"
-        yield f"{letter['id']:>6}  {place}: {letter['reason']} (seen {letter['seen']} times)"
 
 
 @shopify.command()

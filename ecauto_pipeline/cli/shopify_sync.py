@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from ecauto_pipeline.cli.launch import plain_values, run_job
+from ecauto_pipeline.cli.command import plain_values
+from ecauto_pipeline.cli.launch import run_job
 from ecauto_pipeline.clock import JAPAN
 from ecauto_pipeline.defs.partitions import (
     FIRST_DAY,
@@ -38,6 +40,21 @@ class MirrorOptions:
         if self.full:
             return "full"
         return "increment" if self.first_day is None else "window"
+
+    def days(self, today: date) -> tuple[date, date] | None:
+        """The first and the last day asked for; None leaves it to how far the mirrors reach.
+
+        Raises:
+            Misconfigured: there is no such day.
+        """
+        first = self.first_day
+        if first is None:
+            return (today, today) if self.full else None
+        if first > today:
+            raise Misconfigured(f"--from {first}: that day has not come yet in Japan")
+        if first < FIRST_DAY:
+            raise Misconfigured(f"--from {first}: the first day is {FIRST_DAY}; --full reads all")
+        return first, min(self.last_day or today, today)
 
     @property
     def entities(self) -> Sequence[Entity]:
@@ -99,61 +116,31 @@ def mirror_stores(
     if not stores:
         raise Misconfigured("ECAUTO_SHOPIFY__STORES: no Shopify store is configured")
     now = pipeline.clock.now()
-    _check(options, now.astimezone(JAPAN).date())
+    today = now.astimezone(JAPAN).date()
+    asked = options.days(today)
     report = MirrorsReport(started_at=now, ended_at=now)
     errors: list[EcautoError] = []
     ensure_partitions(instance, SHOPIFY_STORES, stores)
-    for store_id in stores:
-        for entity in options.entities:
-            _mirror(instance, pipeline, (store_id, entity), options, (report, errors))
+    for store_id, entity in product(stores, options.entities):
+        state = pipeline.mirrors.states.get(store_id, entity)
+        first, last = asked or (first_day_due(state, today), today)
+        run = run_job(
+            instance,
+            f"shopify_{entity}_sync",
+            tags=store_days(store_id, first, last),
+            ops={f"shopify_{entity}": {"mode": options.mode}},
+        )
+        report.runs[f"{store_id}/{entity}"] = run.run_id
+        for observation in run.observations:
+            numbers = plain_values(observation.metadata)
+            report.stores.setdefault(store_id, {})[str(entity)] = numbers
+        if not run.succeeded:
+            errors.append(run.error)
+            report.problems.append(str(run.error))
     report.ended_at = pipeline.clock.now()
     if len(errors) == len(report.runs) and all(isinstance(each, Misconfigured) for each in errors):
         raise errors[0]
     return report
-
-
-def _check(options: MirrorOptions, today: date) -> None:
-    first = options.first_day
-    if first is not None and first > today:
-        raise Misconfigured(f"--from {first}: that day has not come yet in Japan")
-    if first is not None and first < FIRST_DAY:
-        raise Misconfigured(f"--from {first}: the first day is {FIRST_DAY}; --full reads all")
-
-
-def _mirror(
-    instance: dg.DagsterInstance,
-    pipeline: Pipeline,
-    mirrored: tuple[str, Entity],
-    options: MirrorOptions,
-    so_far: tuple[MirrorsReport, list[EcautoError]],
-) -> None:
-    store_id, entity = mirrored
-    report, errors = so_far
-    first, last = _days(pipeline, store_id, entity, options)
-    run = run_job(
-        instance,
-        f"shopify_{entity}_sync",
-        tags=store_days(store_id, first, last),
-        ops={f"shopify_{entity}": {"mode": options.mode}},
-    )
-    report.runs[f"{store_id}/{entity}"] = run.run_id
-    for observation in run.observations:
-        report.stores.setdefault(store_id, {})[str(entity)] = plain_values(observation.metadata)
-    if not run.succeeded:
-        errors.append(run.error)
-        report.problems.append(str(run.error))
-
-
-def _days(
-    pipeline: Pipeline, store_id: str, entity: Entity, options: MirrorOptions
-) -> tuple[date, date]:
-    """The days that the run is over: those asked for, else from the last sync to today."""
-    today = pipeline.clock.now().astimezone(JAPAN).date()
-    if options.first_day is not None:
-        return options.first_day, min(options.last_day or today, today)
-    if options.full:
-        return today, today
-    return first_day_due(pipeline.mirrors.states.get(store_id, entity), today), today
 
 
 def _told(numbers: dict[str, Any]) -> str:

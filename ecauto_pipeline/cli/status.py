@@ -32,7 +32,17 @@ def status(pipeline: Pipeline, instance: dg.DagsterInstance) -> dict[str, Any]:
             }
             for bucket in pipeline.rate_buckets.snapshot()
         ],
-        "runs": _runs(instance),
+        "runs": [
+            {
+                "job": record.dagster_run.job_name,
+                "run_id": record.dagster_run.run_id,
+                "status": record.dagster_run.status.value.lower(),
+                "started_at": datetime.fromtimestamp(
+                    record.start_time or record.create_timestamp.timestamp(), UTC
+                ).isoformat(),
+            }
+            for record in instance.get_run_records(limit=RUNS_SHOWN)
+        ],
     }
 
 
@@ -49,7 +59,9 @@ def status_lines(shown: dict[str, Any], zone: ZoneInfo) -> Iterable[str]:
     for mirror in shown["mirrors"]:
         place = f"{mirror['store_id']} {mirror['entity']}"
         problem = f": {mirror['problem']}" if mirror["problem"] else ""
-        reach = _shown(mirror["watermark_at"], zone)
+        reach = "nothing yet"
+        if moment := mirror["watermark_at"]:
+            reach = f"{datetime.fromisoformat(moment).astimezone(zone):%Y-%m-%d %H:%M:%S}"
         yield f"  {place:<32}{mirror['rows'] or 0:>8}  up to {reach}{problem}"
     yield "Accounts"
     for account in shown["accounts"]:
@@ -97,12 +109,6 @@ def _mirrors(pipeline: Pipeline) -> list[dict[str, Any]]:
     ]
 
 
-def _shown(moment: str | None, zone: ZoneInfo) -> str:
-    if moment is None:
-        return "nothing yet"
-    return f"{datetime.fromisoformat(moment).astimezone(zone):%Y-%m-%d %H:%M:%S}"
-
-
 def _accounts(pipeline: Pipeline) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
     for account in pipeline.shops.known_accounts():
@@ -118,18 +124,3 @@ def _accounts(pipeline: Pipeline) -> list[dict[str, Any]]:
             }
         )
     return shown
-
-
-def _runs(instance: dg.DagsterInstance) -> list[dict[str, Any]]:
-    records = instance.get_run_records(limit=RUNS_SHOWN)
-    return [
-        {
-            "job": record.dagster_run.job_name,
-            "run_id": record.dagster_run.run_id,
-            "status": record.dagster_run.status.value.lower(),
-            "started_at": datetime.fromtimestamp(
-                record.start_time or record.create_timestamp.timestamp(), UTC
-            ).isoformat(),
-        }
-        for record in records
-    ]

@@ -12,9 +12,9 @@ from ecauto_pipeline.cli.command import (
     account_option,
     answer,
     json_option,
+    numbers_and_words,
     outcome,
     run_over_accounts,
-    values,
 )
 from ecauto_pipeline.domain.amazon.asin import asin_from
 from ecauto_pipeline.errors import Misconfigured
@@ -59,7 +59,9 @@ def queue_add(*, limit: int | None, account_id: str | None, as_json: bool) -> in
         )
         if not run.succeeded:
             raise run.error
-        counts = {each.partition or "": values(each.metadata) for each in run.materializations}
+        counts = {
+            each.partition or "": numbers_and_words(each.metadata) for each in run.materializations
+        }
         filled = {account: of["queued"] for account, of in counts.items() if of["queued"]}
     total = sum(filled.values())
     answer({"queued": total, "accounts": filled}, [f"{total} listings queued"], as_json=as_json)
@@ -86,7 +88,9 @@ def queue_retry(ids: Sequence[int], *, as_json: bool) -> int:
 def upload(*, account_id: str | None, limit: int | None, now: bool, as_json: bool) -> int:
     """Look up what is unknown, then upload what is due."""
     run = run_over_accounts("upload", account_id, {"uploads": {"limit": limit, "now": now}})
-    accounts = {event.partition or "": values(event.metadata) for event in run.materializations}
+    accounts = {
+        event.partition or "": numbers_and_words(event.metadata) for event in run.materializations
+    }
     shown = {"accounts": accounts, "problem": run.error_message}
     answer(shown, upload_lines(accounts, run.error_message), as_json=as_json)
     return 0 if run.succeeded else 1
@@ -100,7 +104,8 @@ def check(*, account_id: str | None, fix: bool, as_json: bool) -> int:
     """Find disagreement between listings, queue and BASE, and mend it."""
     run = run_over_accounts("consistency_check", account_id, {"consistency": {"fix": fix}})
     accounts = {
-        event.partition or "": values(event.metadata) | {"findings": findings(event.metadata)}
+        event.partition or "": numbers_and_words(event.metadata)
+        | {"findings": findings(event.metadata)}
         for event in run.materializations
         # The check keeps the shops' mirrors as well.
         if event.asset_key.to_user_string() == "consistency"
