@@ -6,11 +6,12 @@ import pytest
 
 from ecauto_pipeline_tests.children import run
 
+pytestmark = pytest.mark.process
+
 PROGRAM = """
 import sys
 import ecauto_pipeline.wiring.shopify
 
-pytestmark = pytest.mark.process
 print(*sys.modules)
 """
 
