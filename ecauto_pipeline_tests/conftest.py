@@ -1,6 +1,7 @@
 """The clock, and an empty database of each kind."""
 
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -23,6 +24,10 @@ settings.load_profile("anywhere")
 
 def pytest_sessionstart() -> None:
     adopt_orphans()
+    # A shell lets what it starts in the background ignore Ctrl-C, and children inherit that: those
+    # that are to be interrupted would never hear of it.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
