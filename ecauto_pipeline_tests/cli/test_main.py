@@ -29,6 +29,8 @@ from ecauto_pipeline_tests.children import PATIENCE_SECONDS
 from ecauto_pipeline_tests.postgres import PostgresServer
 from ecauto_pipeline_tests.program import AMAZON_SECRETS, Gate, Program, expected_shops, shops
 
+pytestmark = pytest.mark.process
+
 ASINS = 60
 
 STATE = "sandbox.db"
@@ -406,7 +408,6 @@ import logging, sys
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 from ecauto_pipeline.cli.main import main
 
-pytestmark = pytest.mark.process
 sys.argv = ["ecauto", *sys.argv[1:]]
 main()
 """

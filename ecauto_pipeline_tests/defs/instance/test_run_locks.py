@@ -16,6 +16,8 @@ from ecauto_pipeline.sandbox.server import demo_sandbox
 from ecauto_pipeline_tests.children import started
 from ecauto_pipeline_tests.program import Gate, Program
 
+pytestmark = pytest.mark.process
+
 POOL = "amazon_sp_api"
 
 Status = dg.DagsterRunStatus
@@ -50,7 +52,6 @@ import sys
 from types import SimpleNamespace
 from ecauto_pipeline.defs.instance.run_locks import held_run_lock
 
-pytestmark = pytest.mark.process
 instance = SimpleNamespace(is_ephemeral=False, root_directory=sys.argv[1])
 with held_run_lock(instance, sys.argv[2]):
     print("held", flush=True)
