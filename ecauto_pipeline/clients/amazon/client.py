@@ -178,7 +178,7 @@ class AmazonClient:
             answer = send()
         except Throttled as throttled:
             self._pacer.throttled(turn, throttled.retry_after)
-            raise
+            raise Throttled("the quota is used up", throttled.retry_after) from None
         self._pacer.answered(turn, sent_at, self._clock.now())
         # Sent with most answers, and never to be relied on.
         with suppress(ValueError):
