@@ -1,6 +1,7 @@
 """Working through the accounts of a run: which they are, and what the trouble of one means."""
 
 from collections.abc import Callable, Collection, Iterable
+from itertools import product
 
 import dagster as dg
 
@@ -24,16 +25,16 @@ def active_accounts(
     return [account for account in partitions if account in active]
 
 
-def each_account(accounts: Iterable[str], work: Callable[[str], Iterable[str]]) -> None:
-    """Do the work for each account; the trouble of one, whatever it is, is not the others'.
+def each_account(accounts: Iterable[str], *works: Callable[[str], Iterable[str]]) -> None:
+    """Do all works for each account; the trouble of one, whatever it is, is not the others'.
 
-    `work` reports what it did by itself; it returns, or raises, what it could not do.
+    A work reports what it did by itself; it returns, or raises, what it could not do.
 
     Raises:
         RunIncomplete: some could not be done; the first few are named, each with its account.
     """
     found: list[tuple[str, str]] = []
-    for account_id in accounts:
+    for account_id, work in product(accounts, works):
         try:
             found.extend((account_id, problem) for problem in work(account_id))
         except EcautoError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -84,18 +85,18 @@ def base_writes(
     log = RunLog(context, pipeline.clock)
     sync = pipeline.shops.writes(log)
 
-    def write(account_id: str) -> Iterator[str]:
-        for kind in kinds:
-            report = sync.write(account_id, kind, options, log)
-            for note in report.notes:
-                context.log.warning(note)
-            metadata = write_metadata(report) | {"dry_run": options.dry_run}
-            context.log_event(
-                dg.AssetMaterialization(WRITE_KEYS[kind], partition=account_id, metadata=metadata)
-            )
-            yield from report.problems
+    def write(kind: Kind, account_id: str) -> list[str]:
+        report = sync.write(account_id, kind, options, log)
+        for note in report.notes:
+            context.log.warning(note)
+        metadata = write_metadata(report) | {"dry_run": options.dry_run}
+        context.log_event(
+            dg.AssetMaterialization(WRITE_KEYS[kind], partition=account_id, metadata=metadata)
+        )
+        return report.problems
 
-    each_account(active_accounts(context, pipeline, config.accounts), write)
+    accounts = active_accounts(context, pipeline, config.accounts)
+    each_account(accounts, *(partial(write, kind) for kind in kinds))
     yield from ()
 
 

@@ -42,3 +42,18 @@ def test_only_the_first_problems_are_spelled_out() -> None:
         each_account(["only"], lambda _: problems)
     shown = [f"only: {problem}" for problem in problems[:PROBLEMS_SHOWN]]
     assert str(raised.value) == "; ".join([*shown, "and 2 more"])
+
+
+def test_what_keeps_one_work_from_an_account_keeps_no_other_work_from_it() -> None:
+    done: list[str] = []
+
+    def fails(account_id: str) -> list[str]:
+        raise Misconfigured(f"nothing can be hidden on {account_id}")
+
+    def works(account_id: str) -> list[str]:
+        done.append(account_id)
+        return []
+
+    with pytest.raises(RunIncomplete, match="nothing can be hidden on one"):
+        each_account(["one", "two"], fails, works)
+    assert done == ["one", "two"]
