@@ -48,7 +48,7 @@ def test_what_keeps_one_work_from_an_account_keeps_no_other_work_from_it() -> No
     done: list[str] = []
 
     def fails(account_id: str) -> list[str]:
-        raise Misconfigured(f"nothing can be hidden on {account_id}")
+        raise CredentialsRejected(f"nothing can be hidden on {account_id}")
 
     def works(account_id: str) -> list[str]:
         done.append(account_id)
